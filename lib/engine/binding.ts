@@ -1,0 +1,212 @@
+/**
+ * The native addon, typed, and the only place that loads it. `native/binding/addon.cpp` registers exactly these names.
+ * Nothing here decides anything: policy lives in the callers.
+ */
+import { loadAddon } from './platform'
+
+/** Versions that the binary was built from. */
+export interface BuildInfo {
+  /** Version of qwenvl-native the binary belongs to; must equal package.json's. */
+  readonly version: string
+  /** Tag of the vendored llama.cpp. */
+  readonly llamaCpp: string
+  /** Node-API version the addon was compiled for. */
+  readonly napi: number
+  /** True where ggml backends are separate files beside the binary (release build). */
+  readonly dynamicBackends: boolean
+}
+
+/** A compute device as ggml lists it. Memory in bytes; 0 where the backend does not tell. */
+export interface Device {
+  readonly name: string
+  readonly description: string
+  readonly kind: 'cpu' | 'gpu' | 'igpu' | 'accelerator'
+  readonly memoryFree: number
+  readonly memoryTotal: number
+}
+
+/** The header of a GGUF file. Arrays of more than 64 elements are left out of `metadata`. */
+export interface GgufHeader {
+  readonly fileBytes: number
+  readonly metadata: Readonly<Record<string, GgufValue>>
+  readonly tensors: ReadonlyArray<{ readonly name: string; readonly type: string; readonly shape: readonly number[] }>
+}
+export type GgufValue = string | number | boolean | readonly (string | number | boolean)[]
+
+export interface EngineParams {
+  readonly model: string
+  /** Empty string: no projector, a text-only engine. */
+  readonly mmproj: string
+  readonly contextSize: number
+  readonly batchSize: number
+  /** 0: number of physical cores. */
+  readonly threads: number
+  /** Layers of the decoder on the GPU; -1 all, 0 none. */
+  readonly gpuLayers: number
+  readonly flashAttention: 'auto' | 'on' | 'off'
+  readonly mmap: boolean
+}
+
+/** What the engine knows after loading. */
+export interface EngineInfo {
+  readonly contextSize: number
+  readonly trainContextSize: number
+  readonly vocabSize: number
+  /** Width of an input embedding row: hidden size × (1 + deepstack levels). */
+  readonly embeddingWidth: number
+  readonly usesMrope: boolean
+  readonly hasVision: boolean
+  readonly eogTokens: readonly number[]
+  /** Text of every control token: never produced from user text. */
+  readonly controlTokens: ReadonlyArray<{ readonly id: number; readonly text: string }>
+  readonly decoderDevice: string
+  readonly encoderDevice: string
+  readonly threads: number
+  readonly modelBytes: number
+  readonly parameters: number
+  /** llama.cpp's one-line description, e.g. "qwen2vl 2B Q4_0". */
+  readonly description: string
+}
+
+/** A run of the prompt. Positions are M-RoPE positions, computed in TypeScript. */
+export type Segment =
+  | { readonly tokens: Int32Array; readonly position: number }
+  | {
+      /** RGB, `width * height * 3` bytes, already at the encoder's exact size. */
+      readonly pixels: Uint8Array
+      readonly width: number
+      readonly height: number
+      /** Identity of pixels and size, for KV reuse. */
+      readonly hash: string
+      /** Embedding rows this picture becomes; checked against the encoder. */
+      readonly count: number
+      /** `[3 × count]`: all t, then all h, then all w. */
+      readonly positions: Int32Array
+    }
+  | {
+      /** `[count × embeddingWidth]` from an earlier encode. */
+      readonly embedding: Float32Array
+      readonly hash: string
+      readonly count: number
+      readonly positions: Int32Array
+    }
+
+export interface GenerateRequest {
+  readonly kind: 'generate'
+  readonly id: number
+  readonly segments: readonly Segment[]
+  /** Position of the first generated token. */
+  readonly position: number
+  /** 0: until a stop token or the end of the context. */
+  readonly maxTokens: number
+  readonly stopTokens: Int32Array
+  readonly stop: readonly string[]
+  /** Log-probabilities: -1 none, 0 of the chosen token, n also the n best. */
+  readonly logprobs: number
+  /** Token that stands for a picture's rows in the repetition penalty; -1 none. */
+  readonly padToken: number
+  readonly temperature: number
+  readonly topK: number
+  readonly topP: number
+  readonly minP: number
+  readonly repetitionPenalty: number
+  readonly presencePenalty: number
+  readonly frequencyPenalty: number
+  readonly seed: number
+}
+
+export interface EncodeRequest {
+  readonly kind: 'encode'
+  readonly id: number
+  readonly pixels: Uint8Array
+  readonly width: number
+  readonly height: number
+  readonly count: number
+}
+
+/** Wall-clock milliseconds of the phases of one request. */
+export interface NativeTimings {
+  readonly queueMs: number
+  readonly encodeMs: number
+  readonly prefillMs: number
+  readonly generateMs: number
+}
+
+export interface TokenLogprob {
+  readonly token: number
+  readonly logprob: number
+  readonly top: ReadonlyArray<{ readonly token: number; readonly logprob: number }>
+}
+
+/**
+ * Events, in order per request; the last one of a request is always exactly one `end` or `error`.
+ * Events without `request` belong to the engine.
+ */
+export type EngineEvent = { readonly engine: number } & (
+  | { readonly type: 'progress'; readonly progress: number }
+  | { readonly type: 'ready'; readonly info: EngineInfo }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly detail: string }
+  | { readonly type: 'closed' }
+  | { readonly type: 'image'; readonly request: number; readonly index: number; readonly encodeMs: number; readonly cached: boolean }
+  | { readonly type: 'embedding'; readonly request: number; readonly data: Float32Array; readonly encodeMs: number }
+  | {
+      readonly type: 'text'
+      readonly request: number
+      readonly text: string
+      readonly tokens: readonly number[]
+      readonly logprobs?: readonly TokenLogprob[]
+    }
+  | {
+      readonly type: 'end'
+      readonly request: number
+      readonly reason: 'stop' | 'length' | 'cancelled'
+      readonly promptTokens: number
+      /** Prompt tokens whose KV cells were reused. */
+      readonly cachedTokens: number
+      readonly completionTokens: number
+      readonly timings: NativeTimings
+    }
+  | { readonly type: 'error'; readonly request: number; readonly code: string; readonly message: string; readonly detail: string }
+)
+
+/** One loaded model with its thread. Every method returns at once; results come as events. */
+export interface NativeEngine {
+  readonly id: number
+  submit(request: GenerateRequest | EncodeRequest): void
+  cancel(request: number): void
+  /** Credit: `events` text events of `request` were consumed. Past 256 unconsumed ones the request is parked. */
+  acknowledge(request: number, events: number): void
+  /** Ids of `text`; control tokens are matched only with `parseSpecial`. Needs `ready`. */
+  tokenize(text: string, parseSpecial: boolean): Promise<Int32Array>
+  /** Text of `tokens`; control tokens are printed only with `special`. */
+  detokenize(tokens: Int32Array, special: boolean): string
+  /** Cancels everything and frees the model; `closed` follows. */
+  close(): void
+}
+
+export interface NativeAddon {
+  buildInfo(): BuildInfo
+  devices(): Device[]
+  inspectGguf(path: string): Promise<GgufHeader>
+  /** The reference's fixed-point bicubic (Pillow): RGB in, RGB out, off the event loop. */
+  resizeBicubic(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    targetWidth: number,
+    targetHeight: number,
+  ): Promise<Uint8Array>
+  /** Opens an engine; `onEvents` of `initialize` hears `ready` or `failed`. */
+  openEngine(params: EngineParams): NativeEngine
+  /** Once per environment: the folder with the ggml backends (absolute) and the one listener for all events. */
+  initialize(backendFolder: string, onEvents: (events: readonly EngineEvent[]) => void): void
+  /** Stops every engine of the process and waits, at most `deadlineMs`. For the `exit` listener. */
+  stopAll(deadlineMs: number): void
+}
+
+let loaded: NativeAddon | undefined
+
+/** The addon; loaded on first use so that pure helpers work without a binary. */
+export function addon(): NativeAddon {
+  return (loaded ??= loadAddon())
+}
