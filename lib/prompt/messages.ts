@@ -1,0 +1,149 @@
+/**
+ * What a caller writes: messages, their content parts, and the builders for both. Three spellings of a part are
+ * accepted (ours, the Qwen READMEs', OpenAI's); `normalise.ts` turns them into one.
+ */
+import { invalidArgument } from '../errors'
+import type { ImageSource } from '../media/source'
+
+export type Role = 'system' | 'user' | 'assistant' | 'tool'
+
+/** How a picture is sized before the model sees it. All lengths in pixels. */
+export interface ImageOptions {
+  /** Smallest area of the processed picture. Default: the generation's (`info.generation`). */
+  readonly minPixels?: number
+  /** Largest area of the processed picture. Default: the generation's. Fewer pixels mean fewer tokens. */
+  readonly maxPixels?: number
+  /** Wanted height, rounded to the model's grid; only together with `resizedWidth`. */
+  readonly resizedHeight?: number
+  /** Wanted width, rounded to the model's grid; only together with `resizedHeight`. */
+  readonly resizedWidth?: number
+  /** Frame of an animated picture or page of a document, from 0. Default 0. */
+  readonly page?: number
+}
+
+export interface TextPart {
+  readonly type: 'text'
+  readonly text: string
+}
+
+export interface ImagePart extends ImageOptions {
+  readonly type: 'image'
+  readonly image: ImageSource
+}
+
+/** A picture or a text as the Qwen READMEs write it; `type` may be left out. */
+export type QwenPart =
+  | { readonly type?: 'text'; readonly text: string }
+  | {
+      readonly type?: 'image'
+      readonly image: ImageSource
+      readonly min_pixels?: number
+      readonly max_pixels?: number
+      readonly resized_height?: number
+      readonly resized_width?: number
+    }
+
+/**
+ * A picture as OpenAI's API writes it. `detail: 'low'` limits the picture to 512 × 512 pixels in area, as OpenAI's
+ * own low detail does; 'high' and 'auto' leave the generation's default.
+ */
+export interface OpenAIImagePart {
+  readonly type: 'image_url'
+  readonly image_url: string | { readonly url: string; readonly detail?: 'low' | 'high' | 'auto' }
+}
+
+/** Size of a picture in vision patches, the reference's `image_grid_thw`. Rows of embeddings: `t * h * w / mergeSize²`. */
+export interface Grid {
+  readonly t: number
+  readonly h: number
+  readonly w: number
+}
+
+/** What the vision encoder made of a picture; a content part, so that the encoding is paid only once. */
+export interface ImageEmbedding {
+  readonly type: 'embedding'
+  /** Row after row, `tokens * width` values. With deepstack a row holds the extra levels too. */
+  readonly data: Float32Array
+  readonly grid: Grid
+  /** Rows: the tokens that the picture takes in a prompt. */
+  readonly tokens: number
+  readonly width: number
+  /** Identity of pixels and size. */
+  readonly hash: string
+  /** Size in pixels that the encoder saw. */
+  readonly processed: { readonly width: number; readonly height: number }
+  /** Size in pixels of the upright original, where known: boxes are mapped back to it. */
+  readonly original?: { readonly width: number; readonly height: number }
+}
+
+export type ContentPart = TextPart | ImagePart | QwenPart | OpenAIImagePart | ImageEmbedding
+
+/** A call of a tool in an assistant's message, as OpenAI's API writes it. */
+export interface ToolCall {
+  readonly id?: string
+  readonly type?: 'function'
+  /** `arguments`: an object, or its JSON text, which the template prints as it stands. */
+  readonly function: { readonly name: string; readonly arguments: string | Readonly<Record<string, unknown>> }
+}
+
+export interface Message {
+  readonly role: Role
+  readonly content?: string | ContentPart | ReadonlyArray<string | ContentPart> | null
+  /** Assistant only: ids that were generated for exactly this content, without the stop token. Makes KV reuse exact. */
+  readonly tokens?: Int32Array
+  /** Assistant only. */
+  readonly tool_calls?: readonly ToolCall[]
+  /** Assistant only: the thought before the answer, for templates that print it. */
+  readonly reasoning_content?: string | null
+  /** Tool only: accepted, not shown to the model. */
+  readonly tool_call_id?: string
+  /** Accepted, not shown to the model. */
+  readonly name?: string
+}
+
+/** A conversation: messages, one message, or a text that stands for a user's message. */
+export type MessagesInput = string | Message | readonly Message[]
+
+/** The rules of the conversation; the first message where there is one. */
+export function system(...content: ReadonlyArray<string | ContentPart>): Message {
+  return { role: 'system', content }
+}
+
+/** What the user shows and says, in this order. */
+export function user(...content: ReadonlyArray<string | ContentPart>): Message {
+  return { role: 'user', content }
+}
+
+/** An earlier answer of the model. */
+export function assistant(...content: ReadonlyArray<string | ContentPart>): Message {
+  return { role: 'assistant', content }
+}
+
+export function text(value: string): TextPart {
+  return { type: 'text', text: value }
+}
+
+/** A picture: path, URL, data URI, bytes, Blob, stream, raw pixels or a sharp instance. Read when the request runs. */
+export function image(source: ImageSource, options: ImageOptions = {}): ImagePart {
+  return { ...options, type: 'image', image: source }
+}
+
+const brand = Symbol.for('qwenvl-native.embedding')
+
+/**
+ * An embedding as a content part, from `embedImage()` or from stored values of it.
+ * @throws InvalidArgumentError when `data` is not `tokens` rows of `width` values.
+ */
+export function imageEmbedding(fields: Omit<ImageEmbedding, 'type'>): ImageEmbedding {
+  const { data, tokens, width } = fields
+  if (!(data instanceof Float32Array)) throw invalidArgument('data', 'a Float32Array', data)
+  if (data.length !== tokens * width) {
+    throw invalidArgument('data', `${tokens} rows of ${width} values`, data.length)
+  }
+  return Object.defineProperty({ ...fields, type: 'embedding' as const }, brand, { value: true })
+}
+
+/** True for what `imageEmbedding` made, also in another copy of this package. */
+export function isImageEmbedding(value: unknown): value is ImageEmbedding {
+  return typeof value === 'object' && value !== null && brand in value
+}
