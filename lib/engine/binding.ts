@@ -44,6 +44,8 @@ export interface EngineParams {
   /** Layers of the decoder on the GPU; -1 all, 0 none. */
   readonly gpuLayers: number
   readonly flashAttention: 'auto' | 'on' | 'off'
+  /** Element type of the KV cells. */
+  readonly cacheType: 'f16' | 'f32' | 'q8_0'
   readonly mmap: boolean
 }
 

@@ -1,0 +1,110 @@
+// Registration, and nothing else. lib/engine/binding.ts types exactly these names.
+#include "background.h"
+#include "backends.h"
+#include "convert.h"
+#include "engine_wrap.h"
+#include "env_state.h"
+#include "resize.h"
+
+namespace qvl {
+
+namespace {
+
+Napi::Value build_info(const Napi::CallbackInfo & info) {
+    auto object = Napi::Object::New(info.Env());
+    object.Set("version", QWENVL_VERSION);
+    object.Set("llamaCpp", QWENVL_LLAMA_TAG);
+    object.Set("napi", NAPI_VERSION);
+#ifdef QWENVL_DYNAMIC_BACKENDS
+    object.Set("dynamicBackends", true);
+#else
+    object.Set("dynamicBackends", false);
+#endif
+    return object;
+}
+
+// (backendFolder, onEvents)
+void initialize(const Napi::CallbackInfo & info) {
+    guarded(info.Env(), [&] {
+        if (!info[0].IsString() || !info[1].IsFunction()) {
+            throw Error("INVALID_ARGUMENT", "Expected the folder of the backends and a function.");
+        }
+        load_backends(info[0].As<Napi::String>().Utf8Value());
+        EnvState::of(info.Env()).start(info[1].As<Napi::Function>());
+    });
+}
+
+Napi::Value devices(const Napi::CallbackInfo & info) {
+    return to_js(info.Env(), list_devices());
+}
+
+// (path)
+Napi::Value inspect_gguf(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        if (!info[0].IsString()) {
+            throw Error("INVALID_ARGUMENT", "Expected `path` to be a string.");
+        }
+        return Background<GgufHeader>::run(
+            info.Env(), [path = info[0].As<Napi::String>().Utf8Value()] { return read_gguf_header(path); },
+            [](Napi::Env env, GgufHeader header) { return to_js(env, header); });
+    });
+}
+
+// (pixels, width, height, targetWidth, targetHeight)
+Napi::Value resize_bicubic_js(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        int sizes[4];
+        for (size_t i = 0; i < 4; i++) {
+            sizes[i] = info[i + 1].ToNumber().Int32Value();
+        }
+        const auto [width, height, target_width, target_height] = sizes;
+        if (target_width < 1 || target_height < 1 || target_width > 65536 || target_height > 65536) {
+            throw Error("INVALID_ARGUMENT", "Expected the target size to be from 1 to 65536.");
+        }
+        auto source = pixels(info[0], width, height, "pixels");
+        return Background<std::vector<uint8_t>>::run(
+            info.Env(),
+            [=, source = std::move(source)] {
+                return resize_bicubic(source.data(), width, height, target_width, target_height);
+            },
+            [](Napi::Env env, std::vector<uint8_t> result) -> Napi::Value {
+                auto array = Napi::Uint8Array::New(env, result.size());
+                std::copy(result.begin(), result.end(), array.Data());
+                return array;
+            });
+    });
+}
+
+// (params)
+Napi::Value open_engine(const Napi::CallbackInfo & info) {
+    return EnvState::of(info.Env()).engine_class.New({info[0]});
+}
+
+// (deadlineMs)
+void stop_all_js(const Napi::CallbackInfo & info) {
+    stop_all(std::chrono::milliseconds(info[0].ToNumber().Int64Value()));
+}
+
+Napi::Object register_addon(Napi::Env env, Napi::Object exports) {
+    auto state = std::make_unique<EnvState>(env);
+    state->engine_class = Napi::Persistent(EngineWrap::define(env));
+    env.SetInstanceData(state.release());  // owned by the environment
+    exports.Set("buildInfo", Napi::Function::New<build_info>(env));
+    exports.Set("initialize", Napi::Function::New<initialize>(env));
+    exports.Set("devices", Napi::Function::New<devices>(env));
+    exports.Set("inspectGguf", Napi::Function::New<inspect_gguf>(env));
+    exports.Set("resizeBicubic", Napi::Function::New<resize_bicubic_js>(env));
+    exports.Set("openEngine", Napi::Function::New<open_engine>(env));
+    exports.Set("stopAll", Napi::Function::New<stop_all_js>(env));
+    return exports;
+}
+
+}  // namespace
+
+}  // namespace qvl
+
+static Napi::Object init_qwenvl(Napi::Env env, Napi::Object exports) {
+    return qvl::register_addon(env, exports);
+}
+
+NODE_API_MODULE(qwenvl_native, init_qwenvl)

@@ -1,0 +1,181 @@
+// JavaScript to core.
+#include "convert.h"
+#include "error.h"
+#include "task.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace qvl {
+
+namespace {
+
+constexpr int64_t kMaxSide = 65536;
+
+[[noreturn]] void refuse(const std::string & name, const std::string & expected) {
+    throw Error("INVALID_ARGUMENT", "Expected `" + name + "` to be " + expected + ".");
+}
+
+double number(const Napi::Object & object, const char * name) {
+    const Napi::Value value = object.Get(name);
+    if (!value.IsNumber()) {
+        refuse(name, "a number");
+    }
+    return value.As<Napi::Number>().DoubleValue();
+}
+
+template <typename T = int>
+T integer(const Napi::Object & object, const char * name, double least, double most) {
+    const double value = number(object, name);
+    if (!(value >= least && value <= most) || value != std::floor(value)) {
+        refuse(name, "an integer from " + std::to_string(static_cast<int64_t>(least)) + " to " +
+                         std::to_string(static_cast<int64_t>(most)));
+    }
+    return static_cast<T>(value);
+}
+
+float real(const Napi::Object & object, const char * name) {
+    const double value = number(object, name);
+    if (!std::isfinite(value)) {
+        refuse(name, "a finite number");
+    }
+    return static_cast<float>(value);
+}
+
+std::string text(const Napi::Object & object, const char * name) {
+    const Napi::Value value = object.Get(name);
+    if (!value.IsString()) {
+        refuse(name, "a string");
+    }
+    return value.As<Napi::String>().Utf8Value();
+}
+
+// Copies the elements of a typed array. A detached one has length 0 and fails the length checks of the callers.
+template <typename T>
+std::vector<T> elements(const Napi::Value & value, napi_typedarray_type type, const char * name, const char * expected) {
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
+        refuse(name, expected);
+    }
+    const auto array = value.As<Napi::TypedArrayOf<T>>();
+    return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+std::vector<int32_t> integers(const Napi::Object & object, const char * name) {
+    return elements<int32_t>(object.Get(name), napi_int32_array, name, "an Int32Array");
+}
+
+ImageSegment image(const Napi::Object & object, bool with_positions) {
+    ImageSegment segment;
+    segment.count = integer(object, "count", 1, 1 << 24);
+    if (with_positions) {
+        segment.hash = text(object, "hash");
+        segment.positions = integers(object, "positions");
+        if (segment.positions.size() != static_cast<size_t>(segment.count) * 3) {
+            refuse("positions", "an Int32Array of 3 × count elements");
+        }
+    }
+    if (object.Has("embedding")) {
+        segment.embedding = elements<float>(object.Get("embedding"), napi_float32_array, "embedding", "a Float32Array");
+        if (segment.embedding.empty() || segment.embedding.size() % static_cast<size_t>(segment.count) != 0) {
+            refuse("embedding", "a Float32Array of count × width elements");
+        }
+        return segment;
+    }
+    segment.width = integer(object, "width", 1, kMaxSide);
+    segment.height = integer(object, "height", 1, kMaxSide);
+    segment.pixels = pixels(object.Get("pixels"), segment.width, segment.height, "pixels");
+    return segment;
+}
+
+Segment segment(const Napi::Value & value) {
+    if (!value.IsObject()) {
+        refuse("segments", "an array of objects");
+    }
+    const auto object = value.As<Napi::Object>();
+    if (object.Has("tokens")) {
+        return TextSegment{integers(object, "tokens"), integer(object, "position", 0, 1 << 30)};
+    }
+    return image(object, true);
+}
+
+GenerateParams generate(const Napi::Object & object) {
+    constexpr double kMaxInt = std::numeric_limits<int32_t>::max();
+    GenerateParams params{};
+    const Napi::Value segments = object.Get("segments");
+    if (!segments.IsArray()) {
+        refuse("segments", "an array");
+    }
+    const auto array = segments.As<Napi::Array>();
+    for (uint32_t i = 0; i < array.Length(); i++) {
+        params.segments.push_back(segment(array.Get(i)));
+    }
+    params.position = integer(object, "position", 0, 1 << 30);
+    params.max_tokens = integer(object, "maxTokens", 0, kMaxInt);
+    params.stop_tokens = integers(object, "stopTokens");
+    const Napi::Value stop = object.Get("stop");
+    if (!stop.IsArray()) {
+        refuse("stop", "an array of strings");
+    }
+    for (uint32_t i = 0; i < stop.As<Napi::Array>().Length(); i++) {
+        const Napi::Value item = stop.As<Napi::Array>().Get(i);
+        if (!item.IsString() || item.As<Napi::String>().Utf8Value().empty()) {
+            refuse("stop", "an array of strings that are not empty");
+        }
+        params.stop.push_back(item.As<Napi::String>().Utf8Value());
+    }
+    params.logprobs = integer(object, "logprobs", -1, kMaxInt);
+    params.pad_token = integer(object, "padToken", -1, kMaxInt);
+    params.sampling = {real(object, "temperature"),
+                       integer(object, "topK", 0, kMaxInt),
+                       real(object, "topP"),
+                       real(object, "minP"),
+                       real(object, "repetitionPenalty"),
+                       real(object, "presencePenalty"),
+                       real(object, "frequencyPenalty"),
+                       integer<uint32_t>(object, "seed", 0, std::numeric_limits<uint32_t>::max())};
+    if (params.sampling.repetition_penalty <= 0) {
+        refuse("repetitionPenalty", "above 0");
+    }
+    return params;
+}
+
+}  // namespace
+
+std::vector<uint8_t> pixels(const Napi::Value & value, int64_t width, int64_t height, const char * name) {
+    if (width < 1 || height < 1 || width > kMaxSide || height > kMaxSide) {
+        refuse("width and height", "from 1 to " + std::to_string(kMaxSide));
+    }
+    auto bytes = elements<uint8_t>(value, napi_uint8_array, name, "a Uint8Array");
+    const auto needed = static_cast<uint64_t>(width) * static_cast<uint64_t>(height) * 3;
+    if (bytes.size() != needed) {
+        refuse(name, "a Uint8Array of width × height × 3 = " + std::to_string(needed) + " bytes (it has " +
+                         std::to_string(bytes.size()) + ")");
+    }
+    return bytes;
+}
+
+EngineParams engine_params(const Napi::Object & object) {
+    EngineParams params{};
+    params.model = text(object, "model");
+    params.mmproj = text(object, "mmproj");
+    params.context_size = integer(object, "contextSize", 1, 1 << 24);
+    params.batch_size = integer(object, "batchSize", 1, 1 << 16);
+    params.threads = integer(object, "threads", 0, 512);
+    params.gpu_layers = integer(object, "gpuLayers", -1, 1 << 16);
+    params.flash_attention = text(object, "flashAttention");
+    params.cache_type = text(object, "cacheType");
+    params.mmap = object.Get("mmap").ToBoolean();
+    return params;
+}
+
+std::shared_ptr<Request> request(const Napi::Object & object) {
+    constexpr double kMaxSafeInteger = 9007199254740991.0;
+    const auto id = integer<int64_t>(object, "id", 1, kMaxSafeInteger);
+    if (text(object, "kind") == "encode") {
+        return std::make_shared<Request>(id, EncodeParams{image(object, false)});
+    }
+    return std::make_shared<Request>(id, generate(object));
+}
+
+}  // namespace qvl

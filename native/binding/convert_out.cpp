@@ -1,0 +1,194 @@
+// Core to JavaScript.
+#include "convert.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace qvl {
+
+namespace {
+
+template <typename T, typename Item>
+Napi::Array array_of(Napi::Env env, const std::vector<Item> & items, T convert) {
+    auto array = Napi::Array::New(env, items.size());
+    for (size_t i = 0; i < items.size(); i++) {
+        const Napi::HandleScope scope(env);
+        array.Set(static_cast<uint32_t>(i), convert(items[i]));
+    }
+    return array;
+}
+
+Napi::Array numbers(Napi::Env env, const std::vector<int32_t> & values) {
+    return array_of(env, values, [&](int32_t value) { return Napi::Number::New(env, value); });
+}
+
+Napi::Object info_object(Napi::Env env, const EngineInfo & info) {
+    auto object = Napi::Object::New(env);
+    object.Set("contextSize", info.context_size);
+    object.Set("trainContextSize", info.train_context_size);
+    object.Set("vocabSize", info.vocab_size);
+    object.Set("embeddingWidth", info.embedding_width);
+    object.Set("usesMrope", info.uses_mrope);
+    object.Set("hasVision", info.has_vision);
+    object.Set("eogTokens", numbers(env, info.end_tokens));
+    object.Set("controlTokens", array_of(env, info.control_tokens, [&](const ControlToken & token) {
+                   auto entry = Napi::Object::New(env);
+                   entry.Set("id", token.id);
+                   entry.Set("text", token.text);
+                   return entry;
+               }));
+    object.Set("decoderDevice", info.decoder_device);
+    object.Set("encoderDevice", info.encoder_device);
+    object.Set("threads", info.threads);
+    object.Set("modelBytes", static_cast<double>(info.model_bytes));
+    object.Set("parameters", static_cast<double>(info.parameters));
+    object.Set("description", info.description);
+    return object;
+}
+
+Napi::Object logprob_object(Napi::Env env, const TokenLogprob & logprob) {
+    auto object = Napi::Object::New(env);
+    object.Set("token", logprob.token);
+    object.Set("logprob", logprob.logprob);
+    object.Set("top", array_of(env, logprob.top, [&](const std::pair<int32_t, float> & entry) {
+                   auto item = Napi::Object::New(env);
+                   item.Set("token", entry.first);
+                   item.Set("logprob", entry.second);
+                   return item;
+               }));
+    return object;
+}
+
+// Fills the fields of each kind of event into `object`.
+struct EventWriter {
+    Napi::Env env;
+    Napi::Object & object;
+
+    void operator()(const LoadProgress & event) const {
+        object.Set("type", "progress");
+        object.Set("progress", event.progress);
+    }
+    void operator()(const Ready & event) const {
+        object.Set("type", "ready");
+        object.Set("info", info_object(env, event.info));
+    }
+    void operator()(const LoadFailed & event) const {
+        object.Set("type", "failed");
+        error(event.code, event.message, event.detail);
+    }
+    void operator()(const Closed &) const { object.Set("type", "closed"); }
+    void operator()(const ImageEncoded & event) const {
+        object.Set("type", "image");
+        object.Set("index", event.index);
+        object.Set("encodeMs", event.encode_ms);
+        object.Set("cached", event.cached);
+    }
+    void operator()(const EmbeddingReady & event) const {
+        object.Set("type", "embedding");
+        auto data = Napi::Float32Array::New(env, event.rows.size());
+        std::copy(event.rows.begin(), event.rows.end(), data.Data());
+        object.Set("data", data);
+        object.Set("encodeMs", event.encode_ms);
+    }
+    void operator()(const TextDelta & event) const {
+        object.Set("type", "text");
+        object.Set("text", event.text);
+        object.Set("tokens", numbers(env, event.tokens));
+        if (!event.logprobs.empty()) {
+            object.Set("logprobs", array_of(env, event.logprobs, [&](const TokenLogprob & logprob) {
+                           return logprob_object(env, logprob);
+                       }));
+        }
+    }
+    void operator()(const End & event) const {
+        object.Set("type", "end");
+        object.Set("reason", event.reason);
+        object.Set("promptTokens", event.prompt_tokens);
+        object.Set("cachedTokens", event.cached_tokens);
+        object.Set("completionTokens", event.completion_tokens);
+        auto timings = Napi::Object::New(env);
+        timings.Set("queueMs", event.timings.queue_ms);
+        timings.Set("encodeMs", event.timings.encode_ms);
+        timings.Set("prefillMs", event.timings.prefill_ms);
+        timings.Set("generateMs", event.timings.generate_ms);
+        object.Set("timings", timings);
+    }
+    void operator()(const RequestError & event) const {
+        object.Set("type", "error");
+        error(event.code, event.message, event.detail);
+    }
+
+    void error(const std::string & code, const std::string & message, const std::string & detail) const {
+        object.Set("code", code);
+        object.Set("message", message);
+        object.Set("detail", detail);
+    }
+};
+
+Napi::Value scalar(Napi::Env env, const GgufScalar & value) {
+    if (const auto * number = std::get_if<double>(&value)) {
+        return Napi::Number::New(env, *number);
+    }
+    if (const auto * flag = std::get_if<bool>(&value)) {
+        return Napi::Boolean::New(env, *flag);
+    }
+    return Napi::String::New(env, std::get<std::string>(value));
+}
+
+}  // namespace
+
+Napi::Value to_js(Napi::Env env, uint32_t engine, const Event & event) {
+    auto object = Napi::Object::New(env);
+    object.Set("engine", engine);
+    if (event.request >= 0) {
+        object.Set("request", static_cast<double>(event.request));
+    }
+    std::visit(EventWriter{env, object}, event.body);
+    return object;
+}
+
+Napi::Value to_js(Napi::Env env, const GgufHeader & header) {
+    auto metadata = Napi::Object::New(env);
+    for (const auto & [key, value] : header.metadata) {
+        const Napi::HandleScope scope(env);
+        if (const auto * single = std::get_if<GgufScalar>(&value)) {
+            metadata.Set(key, scalar(env, *single));
+        } else {
+            metadata.Set(key, array_of(env, std::get<std::vector<GgufScalar>>(value),
+                                       [&](const GgufScalar & item) { return scalar(env, item); }));
+        }
+    }
+    auto object = Napi::Object::New(env);
+    object.Set("fileBytes", static_cast<double>(header.file_bytes));
+    object.Set("metadata", metadata);
+    object.Set("tensors", array_of(env, header.tensors, [&](const GgufTensor & tensor) {
+                   auto entry = Napi::Object::New(env);
+                   entry.Set("name", tensor.name);
+                   entry.Set("type", tensor.type);
+                   entry.Set("shape", array_of(env, tensor.shape, [&](int64_t n) {
+                                 return Napi::Number::New(env, static_cast<double>(n));
+                             }));
+                   return entry;
+               }));
+    return object;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<Device> & devices) {
+    return array_of(env, devices, [&](const Device & device) {
+        auto object = Napi::Object::New(env);
+        object.Set("name", device.name);
+        object.Set("description", device.description);
+        object.Set("kind", device.kind);
+        object.Set("memoryFree", static_cast<double>(device.memory_free));
+        object.Set("memoryTotal", static_cast<double>(device.memory_total));
+        return object;
+    });
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<int32_t> & tokens) {
+    auto array = Napi::Int32Array::New(env, tokens.size());
+    std::copy(tokens.begin(), tokens.end(), array.Data());
+    return array;
+}
+
+}  // namespace qvl

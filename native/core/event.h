@@ -1,0 +1,91 @@
+// What the engine tells its owner. Per request the order is kept and the last event is exactly one End or RequestError.
+#pragma once
+
+#include "sampler.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace qvl {
+
+struct ControlToken {
+    int32_t id;
+    std::string text;
+};
+
+struct EngineInfo {
+    int context_size;
+    int train_context_size;
+    int vocab_size;
+    int embedding_width;
+    bool uses_mrope;
+    bool has_vision;
+    std::vector<int32_t> end_tokens;
+    std::vector<ControlToken> control_tokens;
+    std::string decoder_device;
+    std::string encoder_device;
+    int threads;
+    uint64_t model_bytes;
+    uint64_t parameters;
+    std::string description;
+};
+
+struct Timings {
+    double queue_ms = 0;
+    double encode_ms = 0;
+    double prefill_ms = 0;
+    double generate_ms = 0;
+};
+
+struct LoadProgress {
+    double progress;
+};
+struct Ready {
+    EngineInfo info;
+};
+struct LoadFailed {
+    std::string code;
+    std::string message;
+    std::string detail;
+};
+struct Closed {};
+struct ImageEncoded {
+    int index;
+    double encode_ms;
+    bool cached;  // its KV cells were reused
+};
+struct EmbeddingReady {
+    std::vector<float> rows;
+    double encode_ms;
+};
+struct TextDelta {
+    std::string text;
+    std::vector<int32_t> tokens;
+    std::vector<TokenLogprob> logprobs;
+};
+struct End {
+    std::string reason;  // "stop", "length", "cancelled"
+    int prompt_tokens = 0;
+    int cached_tokens = 0;
+    int completion_tokens = 0;
+    Timings timings;
+};
+struct RequestError {
+    std::string code;
+    std::string message;
+    std::string detail;
+};
+
+struct Event {
+    int64_t request;  // -1: the engine itself
+    std::variant<LoadProgress, Ready, LoadFailed, Closed, ImageEncoded, EmbeddingReady, TextDelta, End, RequestError>
+        body;
+};
+
+// Called from the engine thread (and for cancelled queued requests from the caller's). Must not block or throw.
+using EventSink = std::function<void(Event)>;
+
+}  // namespace qvl

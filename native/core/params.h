@@ -1,0 +1,66 @@
+// Plain data that crosses into the engine: what to load, what to run. Filled by the binding, policy is TypeScript's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace qvl {
+
+struct EngineParams {
+    std::string model;
+    std::string mmproj;  // empty: text only
+    int context_size;
+    int batch_size;
+    int threads;     // 0: physical cores
+    int gpu_layers;  // -1: all
+    std::string flash_attention;  // "auto", "on", "off"
+    std::string cache_type;       // "f16", "f32", "q8_0"
+    bool mmap;
+};
+
+struct TextSegment {
+    std::vector<int32_t> tokens;
+    int32_t position;  // of the first token
+};
+
+struct ImageSegment {
+    std::vector<uint8_t> pixels;    // RGB at the encoder's exact size; empty when `embedding` is given
+    std::vector<float> embedding;   // [count × embedding width]
+    int width = 0;
+    int height = 0;
+    std::string hash;
+    int32_t count = 0;              // embedding rows
+    std::vector<int32_t> positions; // [3 × count]: t, h, w
+};
+
+using Segment = std::variant<TextSegment, ImageSegment>;
+
+struct SamplingParams {
+    float temperature;
+    int top_k;
+    float top_p;
+    float min_p;
+    float repetition_penalty;
+    float presence_penalty;
+    float frequency_penalty;
+    uint32_t seed;
+};
+
+struct GenerateParams {
+    std::vector<Segment> segments;
+    int32_t position;  // of the first generated token
+    int max_tokens;    // 0: no limit but the context
+    std::vector<int32_t> stop_tokens;
+    std::vector<std::string> stop;
+    int logprobs;  // -1: none
+    int32_t pad_token;
+    SamplingParams sampling;
+};
+
+struct EncodeParams {
+    ImageSegment image;
+};
+
+}  // namespace qvl

@@ -1,0 +1,77 @@
+#include "sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace qvl {
+
+Sampler::Sampler(const SamplingParams & params) : params_(params) {
+    if (params.temperature <= 0.0f || params.top_k == 1) {
+        return;  // greedy needs no candidates: one pass over the logits
+    }
+    chain_.reset(llama_sampler_chain_init(llama_sampler_chain_default_params()));
+    // top-k first: it does not depend on the temperature and makes the rest cheap.
+    if (params.top_k > 0) {
+        llama_sampler_chain_add(chain_.get(), llama_sampler_init_top_k(params.top_k));
+    }
+    llama_sampler_chain_add(chain_.get(), llama_sampler_init_temp(params.temperature));
+    llama_sampler_chain_add(chain_.get(), llama_sampler_init_top_p(params.top_p, 1));
+    llama_sampler_chain_add(chain_.get(), llama_sampler_init_min_p(params.min_p, 1));
+    llama_sampler_chain_add(chain_.get(), llama_sampler_init_dist(params.seed));
+}
+
+int32_t Sampler::sample(float * logits, int32_t n) {
+    penalise(logits);
+    int32_t token = 0;
+    if (!chain_) {
+        token = static_cast<int32_t>(std::max_element(logits, logits + n) - logits);
+    } else {
+        candidates_.resize(static_cast<size_t>(n));
+        for (int32_t id = 0; id < n; id++) {
+            candidates_[static_cast<size_t>(id)] = {id, logits[id], 0.0f};
+        }
+        llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
+        llama_sampler_apply(chain_.get(), &array);
+        token = array.data[array.selected >= 0 ? array.selected : 0].id;
+        llama_sampler_accept(chain_.get(), token);
+    }
+    seen_.insert(token);
+    generated_[token]++;
+    return token;
+}
+
+void Sampler::penalise(float * logits) const {
+    if (params_.repetition_penalty != 1.0f) {
+        for (const int32_t token : seen_) {
+            float & logit = logits[token];
+            logit = logit > 0 ? logit / params_.repetition_penalty : logit * params_.repetition_penalty;
+        }
+    }
+    if (params_.presence_penalty != 0.0f || params_.frequency_penalty != 0.0f) {
+        for (const auto & [token, count] : generated_) {
+            logits[token] -= params_.presence_penalty + static_cast<float>(count) * params_.frequency_penalty;
+        }
+    }
+}
+
+TokenLogprob logprob_of(const float * logits, int32_t n_vocab, int32_t token, int n) {
+    const float max = *std::max_element(logits, logits + n_vocab);
+    double sum = 0;
+    for (int32_t i = 0; i < n_vocab; i++) {
+        sum += std::exp(static_cast<double>(logits[i] - max));
+    }
+    const float normaliser = max + static_cast<float>(std::log(sum));
+    TokenLogprob result{token, logits[token] - normaliser, {}};
+    const auto top = static_cast<size_t>(std::clamp(n, 0, n_vocab));
+    std::vector<int32_t> order(static_cast<size_t>(n_vocab));
+    std::iota(order.begin(), order.end(), 0);
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
+                      [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+    for (size_t i = 0; i < top; i++) {
+        result.top.emplace_back(order[i], logits[order[i]] - normaliser);
+    }
+    return result;
+}
+
+}  // namespace qvl

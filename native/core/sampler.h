@@ -1,0 +1,43 @@
+// Chooses the next token from logits. One per request.
+#pragma once
+
+#include "params.h"
+
+#include "llama-cpp.h"
+
+#include <cstdint>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace qvl {
+
+struct TokenLogprob {
+    int32_t token;
+    float logprob;
+    std::vector<std::pair<int32_t, float>> top;
+};
+
+class Sampler {
+  public:
+    explicit Sampler(const SamplingParams & params);
+
+    // Prompt tokens count for the repetition penalty (as in transformers), not for presence and frequency (as in vLLM).
+    void accept_prompt(int32_t token) { seen_.insert(token); }
+    // Chooses from `logits` [n], which it may change, and remembers the choice.
+    int32_t sample(float * logits, int32_t n);
+
+  private:
+    void penalise(float * logits) const;
+
+    SamplingParams params_;
+    std::unordered_set<int32_t> seen_;
+    std::unordered_map<int32_t, int> generated_;
+    llama_sampler_ptr chain_;  // empty: greedy
+    std::vector<llama_token_data> candidates_;
+};
+
+// Log-softmax of the raw logits at `token`, and the `n` best tokens.
+TokenLogprob logprob_of(const float * logits, int32_t n_vocab, int32_t token, int n);
+
+}  // namespace qvl
