@@ -1,0 +1,63 @@
+/**
+ * Builds llama-bench, llama-mtmd-cli and llama-server of the pinned llama.cpp into build-peers/, with the settings of
+ * our developer build (native CPU flags, static, no OpenMP), so that a difference is ours and not the compiler's.
+ *
+ *   node bench/peers.mjs [--jobs N]
+ *
+ * The source is the one our addon is built from (scripts/fetch-llama.mjs; LLAMA_CPP_DIR is respected).
+ */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { fetchLlama } from '../scripts/fetch-llama.mjs'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = join(root, 'build-peers')
+const programs = ['llama-bench', 'llama-mtmd-cli', 'llama-server']
+
+const settings = {
+  CMAKE_BUILD_TYPE: 'Release',
+  BUILD_SHARED_LIBS: 'OFF',
+  GGML_NATIVE: 'ON',
+  GGML_OPENMP: 'OFF',
+  GGML_BLAS: 'OFF',
+  LLAMA_OPENSSL: 'OFF',
+  LLAMA_BUILD_TESTS: 'OFF',
+  LLAMA_BUILD_EXAMPLES: 'OFF',
+  LLAMA_BUILD_UI: 'OFF',
+  LLAMA_USE_PREBUILT_UI: 'OFF',
+}
+
+/** Path of a built peer. Throws an Error that says how to build it. */
+export function peer(name, peers = folder) {
+  const suffix = process.platform === 'win32' ? '.exe' : ''
+  const path = join(peers, 'bin', name + suffix)
+  if (!existsSync(path))
+    throw new Error(`${name} is missing: run "node bench/peers.mjs" once (about 10 minutes on 2 cores)`)
+  return path
+}
+
+async function build(jobs) {
+  const source = await fetchLlama()
+  const defines = Object.entries(settings).map(([key, value]) => `-D${key}=${value}`)
+  await cmake('-S', source, '-B', folder, ...defines)
+  await cmake('--build', folder, '--config', 'Release', '--parallel', jobs, '--target', ...programs)
+}
+
+function cmake(...args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn('cmake', args, { stdio: 'inherit' })
+    child.once('error', reject)
+    child.once('close', (code) => (code === 0 ? resolve() : reject(new Error(`cmake ended with ${code}`))))
+  })
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { values } = parseArgs({
+    options: { jobs: { type: 'string', default: String(availableParallelism()) } },
+  })
+  await build(values.jobs)
+}
