@@ -77,7 +77,7 @@ const toolCallSchema = z.strictObject(
 
 const messageSchema = z.strictObject({
   role: z.enum(['system', 'user', 'assistant', 'tool'], { error: "'system', 'user', 'assistant' or 'tool'" }),
-  content: z.unknown(),
+  content: z.unknown().optional(),
   tokens: z.instanceof(Int32Array, { error: 'an Int32Array of token ids' }).optional(),
   tool_calls: z.array(toolCallSchema, { error: 'an array of tool calls' }).nullish(),
   reasoning_content: string.nullish(),

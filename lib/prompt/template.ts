@@ -101,7 +101,7 @@ export class ChatTemplate {
     const exact = new Map(kept.map(({ message, mark }) => [mark, message]))
     const pieces = this.#split(prompt, allow, tokens, exact)
     checkPictures(pieces, messages)
-    return { pieces, text: [...plain].map((character) => tokens.get(character) ?? character).join('') }
+    return { pieces, text: plain.replace(privateUse, (character) => tokens.get(character) ?? character) }
   }
 
   #compile(source: string): Template {
@@ -223,9 +223,11 @@ function checkPictures(pieces: readonly Piece[], messages: readonly NormalisedMe
   )
 }
 
+const privateUse = /[\uE000-\uF8FF]/g
+
 /** So many private-use characters that `text` does not contain. */
 function unusedCharacters(text: string, count: number): string {
-  const used = new Set(text.match(/[\uE000-\uF8FF]/g))
+  const used = new Set(text.match(privateUse))
   let free = ''
   for (let code = 0xe000; code <= 0xf8ff && free.length < count; code++) {
     const character = String.fromCharCode(code)
