@@ -3,6 +3,7 @@
  * accepted (ours, the Qwen READMEs', OpenAI's); `normalise.ts` turns them into one.
  */
 import { invalidArgument } from '../errors'
+import type { Grid, Size } from '../media/geometry'
 import type { ImageSource } from '../media/source'
 
 export type Role = 'system' | 'user' | 'assistant' | 'tool'
@@ -10,15 +11,15 @@ export type Role = 'system' | 'user' | 'assistant' | 'tool'
 /** How a picture is sized before the model sees it. All lengths in pixels. */
 export interface ImageOptions {
   /** Smallest area of the processed picture. Default: the generation's (`info.generation`). */
-  readonly minPixels?: number
+  readonly minPixels?: number | undefined
   /** Largest area of the processed picture. Default: the generation's. Fewer pixels mean fewer tokens. */
-  readonly maxPixels?: number
+  readonly maxPixels?: number | undefined
   /** Wanted height, rounded to the model's grid; only together with `resizedWidth`. */
-  readonly resizedHeight?: number
+  readonly resizedHeight?: number | undefined
   /** Wanted width, rounded to the model's grid; only together with `resizedHeight`. */
-  readonly resizedWidth?: number
+  readonly resizedWidth?: number | undefined
   /** Frame of an animated picture or page of a document, from 0. Default 0. */
-  readonly page?: number
+  readonly page?: number | undefined
 }
 
 export interface TextPart {
@@ -37,10 +38,10 @@ export type QwenPart =
   | {
       readonly type?: 'image'
       readonly image: ImageSource
-      readonly min_pixels?: number
-      readonly max_pixels?: number
-      readonly resized_height?: number
-      readonly resized_width?: number
+      readonly min_pixels?: number | undefined
+      readonly max_pixels?: number | undefined
+      readonly resized_height?: number | undefined
+      readonly resized_width?: number | undefined
     }
 
 /**
@@ -52,18 +53,12 @@ export interface OpenAIImagePart {
   readonly image_url: string | { readonly url: string; readonly detail?: 'low' | 'high' | 'auto' }
 }
 
-/** Size of a picture in vision patches, the reference's `image_grid_thw`. Rows of embeddings: `t * h * w / mergeSize²`. */
-export interface Grid {
-  readonly t: number
-  readonly h: number
-  readonly w: number
-}
-
 /** What the vision encoder made of a picture; a content part, so that the encoding is paid only once. */
 export interface ImageEmbedding {
   readonly type: 'embedding'
   /** Row after row, `tokens * width` values. With deepstack a row holds the extra levels too. */
   readonly data: Float32Array
+  /** In vision patches, the reference's `image_grid_thw`. */
   readonly grid: Grid
   /** Rows: the tokens that the picture takes in a prompt. */
   readonly tokens: number
@@ -71,9 +66,9 @@ export interface ImageEmbedding {
   /** Identity of pixels and size. */
   readonly hash: string
   /** Size in pixels that the encoder saw. */
-  readonly processed: { readonly width: number; readonly height: number }
+  readonly processed: Size
   /** Size in pixels of the upright original, where known: boxes are mapped back to it. */
-  readonly original?: { readonly width: number; readonly height: number }
+  readonly original?: Size | undefined
 }
 
 export type ContentPart = TextPart | ImagePart | QwenPart | OpenAIImagePart | ImageEmbedding
@@ -88,17 +83,17 @@ export interface ToolCall {
 
 export interface Message {
   readonly role: Role
-  readonly content?: string | ContentPart | ReadonlyArray<string | ContentPart> | null
+  readonly content?: string | ContentPart | ReadonlyArray<string | ContentPart> | null | undefined
   /** Assistant only: ids that were generated for exactly this content, without the stop token. Makes KV reuse exact. */
-  readonly tokens?: Int32Array
+  readonly tokens?: Int32Array | undefined
   /** Assistant only. */
-  readonly tool_calls?: readonly ToolCall[]
+  readonly tool_calls?: readonly ToolCall[] | null | undefined
   /** Assistant only: the thought before the answer, for templates that print it. */
-  readonly reasoning_content?: string | null
+  readonly reasoning_content?: string | null | undefined
   /** Tool only: accepted, not shown to the model. */
-  readonly tool_call_id?: string
+  readonly tool_call_id?: string | undefined
   /** Accepted, not shown to the model. */
-  readonly name?: string
+  readonly name?: string | undefined
 }
 
 /** A conversation: messages, one message, or a text that stands for a user's message. */

@@ -1,7 +1,7 @@
 /** Rendered pieces → what the engine takes: runs of token ids and pictures, each with its M-RoPE positions. */
 import type { Segment } from '../engine/binding'
 import { QwenVLError } from '../errors'
-import type { Grid } from './messages'
+import type { Grid } from '../media/geometry'
 import { promptPositions } from './mrope'
 import type { Span } from './mrope'
 import type { Piece } from './template'
