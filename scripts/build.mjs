@@ -33,7 +33,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** Compiler time of one core, seconds; measured on the 2-core machine CI uses. */
-const CORE_SECONDS = { developer: 480, release: 900 }
+const CORE_SECONDS = { developer: 360, release: 900 }
 
 const { values: options } = parseArgs({
   allowNegative: true,
@@ -130,11 +130,10 @@ async function compile({ folder, config, defines, prebuild }) {
     `compiling llama.cpp and the addon (at most about ${minutes} min on ${options.jobs} cores)`,
   )
   const log = createWriteStream(join(folder, 'build.log'))
-  const tail = []
+  const lines = []
   const onLine = (line) => {
     log.write(`${line}\n`)
-    tail.push(line)
-    if (tail.length > 60) tail.shift()
+    lines.push(line)
     const step = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line)
     if (step) status.update(`${Math.floor(step[2] ? (100 * step[1]) / step[2] : Number(step[1]))} %`)
   }
@@ -156,13 +155,20 @@ async function compile({ folder, config, defines, prebuild }) {
     status.done()
   } catch (error) {
     status.fail()
-    const log = relative(root, join(folder, 'build.log'))
+    const path = relative(root, join(folder, 'build.log'))
     throw new Error(
-      `the native build failed (${error.message}). The end of ${log}:\n\n${tail.join('\n')}\n\n${needs}`,
+      `the native build failed (${error.message}). From ${path}:\n\n${errorsIn(lines)}\n\n${needs}`,
+      { cause: error },
     )
   } finally {
     log.end()
   }
+}
+
+/** The log from its first error on, else its end. */
+function errorsIn(lines) {
+  const first = lines.findIndex((line) => /^FAILED:|error:|CMake Error/.test(line))
+  return (first < 0 ? lines.slice(-40) : lines.slice(first, first + 60)).join('\n')
 }
 
 function runCmakeJs(args, onLine) {
