@@ -73,7 +73,7 @@ async function measure() {
     }
     return {
       machine: machine(),
-      model: vl.info.description ?? model,
+      model: vl.info.description,
       threads: Number(threads),
       rounds,
       decode,
@@ -108,8 +108,7 @@ async function prefillRate(vl, round) {
   let words = promptTokens
   const count = async () => {
     messages = [{ role: 'system', content: `${round}:` }, user(' word'.repeat(words))]
-    const counted = await vl.countTokens(messages)
-    return typeof counted === 'number' ? counted : counted.total
+    return vl.countTokens(messages)
   }
   words -= (await count()) - promptTokens
   await count()

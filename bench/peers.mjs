@@ -36,7 +36,7 @@ export function peer(name, peers = folder) {
   const suffix = process.platform === 'win32' ? '.exe' : ''
   const path = join(peers, 'bin', name + suffix)
   if (!existsSync(path))
-    throw new Error(`${name} is missing: run "node bench/peers.mjs" once (about 10 minutes on 2 cores)`)
+    throw new Error(`${name} is missing: run "node bench/peers.mjs" once (about 8 minutes on 2 cores)`)
   return path
 }
 
