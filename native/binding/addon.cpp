@@ -10,6 +10,9 @@ namespace qvl {
 
 namespace {
 
+// Pictures of one prompt are resized side by side: a few threads each are enough.
+constexpr int kResizeThreads = 2;
+
 Napi::Value build_info(const Napi::CallbackInfo & info) {
     auto object = Napi::Object::New(info.Env());
     object.Set("version", QWENVL_VERSION);
@@ -65,7 +68,9 @@ Napi::Value resize_bicubic_js(const Napi::CallbackInfo & info) {
         return Background<std::vector<uint8_t>>::run(
             info.Env(),
             [=, source = std::move(source)] {
-                return resize_bicubic(source.data(), width, height, target_width, target_height);
+                std::vector<uint8_t> target(static_cast<size_t>(target_width) * static_cast<size_t>(target_height) * 3);
+                resize_bicubic(source.data(), width, height, target.data(), target_width, target_height, kResizeThreads);
+                return target;
             },
             [](Napi::Env env, std::vector<uint8_t> result) -> Napi::Value {
                 auto array = Napi::Uint8Array::New(env, result.size());

@@ -133,10 +133,8 @@ Napi::Value EngineWrap::detokenize(const Napi::CallbackInfo & info) {
     });
 }
 
-void EngineWrap::close(const Napi::CallbackInfo &) {
-    if (const auto engine = engine_.lock()) {
-        engine->close();
-    }
+void EngineWrap::close(const Napi::CallbackInfo & info) {
+    EnvState::of(info.Env()).close(id_);
 }
 
 }  // namespace qvl

@@ -50,6 +50,15 @@ void EnvState::request_started() {
     bridge_->set_active(env_, ++active_);
 }
 
+void EnvState::close(uint32_t id) {
+    if (const auto running = engine(id)) {
+        if (closing_.insert(id).second) {
+            request_started();
+        }
+        running->close();
+    }
+}
+
 void EnvState::receive(Napi::Env env, const Napi::Function & listener, std::vector<EngineEvent> batch) {
     auto events = Napi::Array::New(env, batch.size());
     for (uint32_t i = 0; i < batch.size(); i++) {
@@ -60,6 +69,7 @@ void EnvState::receive(Napi::Env env, const Napi::Function & listener, std::vect
             active_--;
         }
         if (std::holds_alternative<Closed>(event.body)) {
+            active_ -= static_cast<int>(closing_.erase(id));
             forget(id);
         }
     }

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 namespace qvl {
 
@@ -25,6 +26,8 @@ class EnvState {
     uint32_t open(EngineParams params);
     std::shared_ptr<Engine> engine(uint32_t id) const;  // nullptr once closed
     void request_started();
+    // Stops an engine; the process stays alive until it has ended.
+    void close(uint32_t id);
     // Frees everything; work in flight is cancelled and joined for at most five seconds.
     void shut_down();
 
@@ -38,7 +41,8 @@ class EnvState {
     std::shared_ptr<Bridge> bridge_;
     std::map<uint32_t, std::shared_ptr<Engine>> engines_;
     uint32_t next_id_ = 1;
-    int active_ = 0;  // loads and requests whose last event has not come
+    std::set<uint32_t> closing_;
+    int active_ = 0;  // loads, requests and closings whose last event has not come
 };
 
 }  // namespace qvl
