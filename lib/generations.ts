@@ -47,6 +47,9 @@ export interface Generation {
 /** Control token that stands for one picture in a rendered prompt. The same text in every generation. */
 export const imagePad = '<|image_pad|>'
 
+/** Control tokens that end an answer, as in the checkpoints' generation_config.json. Not every end-of-text token of llama.cpp's list does. */
+export const stopTexts: readonly string[] = ['<|im_end|>', '<|endoftext|>']
+
 /** ChatML with pictures. Qwen2-VL and Qwen2.5-VL say who they are when no system message comes first. */
 function chatml(defaultSystem: string): string {
   const opening = `{%- if messages[0].role != 'system' -%}{{- '<|im_start|>system\\n${defaultSystem}<|im_end|>\\n' -}}{%- endif -%}`

@@ -1,0 +1,238 @@
+/** Promise and callback face of the native engine: routes its events to the requests they belong to. */
+import { isMainThread } from 'node:worker_threads'
+import { AbortError, QwenVLError, fromNative } from '../errors'
+import { addon } from './binding'
+import type {
+  EncodeRequest,
+  EngineEvent,
+  EngineInfo,
+  EngineParams,
+  GenerateRequest,
+  GgufHeader,
+  NativeAddon,
+  NativeEngine,
+} from './binding'
+import { backendFolder } from './platform'
+
+/** Native work in flight gets this long to stop when the process exits. */
+const exitDeadlineMs = 5000
+
+type RequestEvent = Extract<EngineEvent, { readonly request: number }>
+
+/** What can be done with a request that was submitted. */
+export interface SubmittedRequest {
+  cancel(): void
+  /** Tells the engine that `events` text events were consumed; without it the request is parked after 256. */
+  acknowledge(events: number): void
+}
+
+// Engines that run something are held; idle ones only as long as the caller holds them, so that a forgotten model is
+// collected and freed.
+const known = new Map<number, WeakRef<Engine>>()
+const busy = new Set<Engine>()
+
+function dispatch(events: readonly EngineEvent[]): void {
+  for (const event of events) {
+    try {
+      known.get(event.engine)?.deref()?.receive(event)
+    } catch (error) {
+      // A listener of ours threw: never into native code, never swallowed.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+    if (event.type === 'closed') known.delete(event.engine)
+  }
+}
+
+let initialized = false
+
+/** The addon with its backends loaded and its events connected. */
+export function initializedAddon(): NativeAddon {
+  const native = addon()
+  if (!initialized) {
+    initialized = true
+    native.initialize(backendFolder(), dispatch)
+    // process.exit() and uncaught errors skip the native cleanup hook, but not this listener.
+    if (isMainThread) process.once('exit', () => native.stopAll(exitDeadlineMs))
+  }
+  return native
+}
+
+/** Calls into native code; its coded errors become the classes of lib/errors.ts. */
+export function callNative<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw convertNative(error)
+  }
+}
+
+function convertNative(error: unknown): unknown {
+  if (QwenVLError.isInstance(error) || !(error instanceof Error) || !('code' in error)) return error
+  return fromNative(error as Error & { code: string; detail?: string })
+}
+
+/**
+ * The checked header of a GGUF file, read off the event loop.
+ * @throws ModelLoadError FILE_NOT_FOUND, NOT_GGUF, GGUF_CORRUPT, GGUF_TRUNCATED
+ */
+export async function inspectGguf(path: string): Promise<GgufHeader> {
+  try {
+    return await initializedAddon().inspectGguf(path)
+  } catch (error) {
+    throw convertNative(error)
+  }
+}
+
+/** The reference's bicubic (Pillow's fixed-point scheme), RGB bytes in and out, off the event loop. */
+export async function resizeBicubic(
+  pixels: Uint8Array,
+  width: number,
+  height: number,
+  targetWidth: number,
+  targetHeight: number,
+): Promise<Uint8Array> {
+  try {
+    return await initializedAddon().resizeBicubic(pixels, width, height, targetWidth, targetHeight)
+  } catch (error) {
+    throw convertNative(error)
+  }
+}
+
+export interface OpenOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called with the loaded share, 0 to 1, in whole percents. */
+  readonly onProgress?: ((progress: number) => void) | undefined
+}
+
+export class Engine {
+  readonly #native: NativeEngine
+  readonly #requests = new Map<number, (event: RequestEvent) => void>()
+  readonly #closed: Promise<void>
+  #resolveClosed: () => void = () => undefined
+  #loading: { resolve: (info: EngineInfo) => void; reject: (error: Error) => void } | undefined
+  #onProgress: ((progress: number) => void) | undefined
+  #nextRequest = 1
+  #disposed = false
+  #info: EngineInfo | undefined
+
+  private constructor(params: EngineParams, onProgress: ((progress: number) => void) | undefined) {
+    this.#native = callNative(() => initializedAddon().openEngine(params))
+    this.#onProgress = onProgress
+    this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve))
+    known.set(this.#native.id, new WeakRef(this))
+    busy.add(this)
+  }
+
+  /**
+   * Loads a model on a thread of its own.
+   * @throws ModelLoadError, UnsupportedModelError, AbortError
+   */
+  static async open(params: EngineParams, { signal, onProgress }: OpenOptions = {}): Promise<Engine> {
+    throwIfAborted(signal)
+    const engine = new Engine(params, onProgress)
+    const abort = () => engine.#native.close()
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      engine.#info = await new Promise<EngineInfo>((resolve, reject) => {
+        engine.#loading = { resolve, reject }
+      })
+      return engine
+    } catch (error) {
+      throw signal?.aborted ? new AbortError(signal.reason) : error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      engine.#loading = undefined
+      engine.#onProgress = undefined
+      busy.delete(engine)
+    }
+  }
+
+  get info(): EngineInfo {
+    if (!this.#info) throw new QwenVLError('INTERNAL', 'The engine is still loading.')
+    return this.#info
+  }
+
+  get disposed(): boolean {
+    return this.#disposed
+  }
+
+  /** Starts a request; `onEvent` hears its events in order, the last is one `end` or `error`. */
+  submit(
+    request: Omit<GenerateRequest, 'id'> | Omit<EncodeRequest, 'id'>,
+    onEvent: (event: RequestEvent) => void,
+  ): SubmittedRequest {
+    this.#throwIfDisposed()
+    const id = this.#nextRequest++
+    callNative(() => this.#native.submit({ ...request, id }))
+    this.#requests.set(id, onEvent)
+    busy.add(this)
+    return {
+      cancel: () => this.#native.cancel(id),
+      acknowledge: (events) => this.#native.acknowledge(id, events),
+    }
+  }
+
+  /** Ids of a text; control tokens in it are matched only with `parseSpecial`. */
+  async tokenize(text: string, parseSpecial = false): Promise<Int32Array> {
+    this.#throwIfDisposed()
+    try {
+      return await this.#native.tokenize(text, parseSpecial)
+    } catch (error) {
+      throw convertNative(error)
+    }
+  }
+
+  detokenize(tokens: Int32Array, special = true): string {
+    this.#throwIfDisposed()
+    return callNative(() => this.#native.detokenize(tokens, special))
+  }
+
+  /** Cancels what runs and frees the model's memory. Idempotent. */
+  async close(): Promise<void> {
+    if (!this.#disposed) {
+      this.#disposed = true
+      this.#native.close()
+    }
+    await this.#closed
+  }
+
+  /** Called by the dispatcher. */
+  receive(event: EngineEvent): void {
+    switch (event.type) {
+      case 'progress':
+        this.#onProgress?.(event.progress)
+        return
+      case 'ready':
+        this.#loading?.resolve(event.info)
+        return
+      case 'failed':
+        this.#disposed = true
+        this.#loading?.reject(fromNative(event))
+        return
+      case 'closed':
+        this.#disposed = true
+        busy.delete(this)
+        this.#resolveClosed()
+        return
+    }
+    const listener = this.#requests.get(event.request)
+    if (event.type === 'end' || event.type === 'error') {
+      this.#requests.delete(event.request)
+      if (this.#requests.size === 0) busy.delete(this)
+    }
+    listener?.(event)
+  }
+
+  #throwIfDisposed(): void {
+    if (this.#disposed) {
+      throw new QwenVLError('DISPOSED', 'The model was disposed. Load it again with QwenVL.load().')
+    }
+  }
+}
+
+/** @throws AbortError when `signal` has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal.reason)
+}

@@ -1,0 +1,138 @@
+/** One prompt through the engine: native events become stream parts and the final result. */
+import type { Engine } from './engine/engine'
+import type { GenerateRequest } from './engine/binding'
+import { AbortError, QwenVLError, fromNative } from './errors'
+import type { SamplingDefaults } from './generations'
+import type { GenerateOptions } from './options'
+import type { PreparedPrompt } from './conversation'
+import type { GenerationResult, ImageReport, StreamPart, TokenLogprob } from './stream'
+
+/** What generation needs of a loaded model. */
+export interface Generator {
+  readonly engine: Engine
+  readonly sampling: SamplingDefaults
+  /** Id that stands for a picture's rows in the repetition penalty. */
+  readonly padToken: number
+  /** Ids that end an answer. */
+  readonly stopTokens: readonly number[]
+}
+
+/**
+ * Runs a prepared prompt. `push` gets every part with a function that tells the engine it was consumed.
+ * Resolves with reason 'cancelled' after `signal` fired.
+ * @throws ContextOverflowError and whatever the engine reports
+ */
+export function generate(
+  generator: Generator,
+  prompt: PreparedPrompt,
+  options: GenerateOptions,
+  push: (part: StreamPart, consumed: () => void) => void,
+  signal: AbortSignal,
+): Promise<GenerationResult> {
+  const stopTokens = options.ignoreEos ? [] : generator.stopTokens
+  const texts: string[] = []
+  const tokens: number[] = []
+  const logprobs: TokenLogprob[] = []
+  const images: ImageReport[] = []
+  const withoutCredit = () => undefined
+
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(new AbortError(signal.reason))
+      return
+    }
+    const request = generator.engine.submit(
+      nativeRequest(generator, prompt, options, stopTokens),
+      (event) => {
+        switch (event.type) {
+          case 'image': {
+            const report = {
+              ...imageReport(prompt, event.index),
+              encodeMs: event.encodeMs,
+              cached: event.cached,
+            }
+            images.push(report)
+            push({ type: 'image', index: event.index, ...report }, withoutCredit)
+            return
+          }
+          case 'text': {
+            const { text, tokens: ids, logprobs: entries } = event
+            texts.push(text)
+            tokens.push(...ids)
+            if (entries) logprobs.push(...entries)
+            push({ type: 'text', text, tokens: ids, ...(entries && { logprobs: entries }) }, () =>
+              request.acknowledge(1),
+            )
+            return
+          }
+          case 'end': {
+            signal.removeEventListener('abort', request.cancel)
+            if (event.reason === 'cancelled' && !signal.aborted) {
+              reject(new QwenVLError('DISPOSED', 'The model was disposed while it answered.'))
+              return
+            }
+            const { promptTokens, cachedTokens, completionTokens } = event
+            const finish = {
+              finishReason: event.reason,
+              usage: { promptTokens, cachedTokens, completionTokens },
+              timings: { ...event.timings, decodeImageMs: prompt.decodeImageMs },
+            }
+            push({ type: 'finish', ...finish }, withoutCredit)
+            resolve({
+              text: texts.join(''),
+              tokens: withoutStop(tokens, stopTokens),
+              ...finish,
+              images,
+              ...(logprobs.length > 0 && { logprobs }),
+            })
+            return
+          }
+          case 'error':
+            signal.removeEventListener('abort', request.cancel)
+            reject(fromNative(event))
+            return
+        }
+      },
+    )
+    signal.addEventListener('abort', request.cancel, { once: true })
+  })
+}
+
+function nativeRequest(
+  { sampling, padToken }: Generator,
+  prompt: PreparedPrompt,
+  options: GenerateOptions,
+  stopTokens: readonly number[],
+): Omit<GenerateRequest, 'id'> {
+  const { stop, logprobs } = options
+  return {
+    kind: 'generate',
+    segments: prompt.segments,
+    position: prompt.position,
+    maxTokens: options.maxTokens ?? 0,
+    stopTokens: Int32Array.from(stopTokens),
+    stop: stop === undefined ? [] : typeof stop === 'string' ? [stop] : stop,
+    logprobs: typeof logprobs === 'number' ? logprobs : logprobs ? 0 : -1,
+    padToken,
+    temperature: options.temperature ?? sampling.temperature,
+    topK: options.topK ?? sampling.topK,
+    topP: options.topP ?? sampling.topP,
+    minP: options.minP ?? sampling.minP,
+    repetitionPenalty: options.repetitionPenalty ?? sampling.repetitionPenalty,
+    presencePenalty: options.presencePenalty ?? sampling.presencePenalty,
+    frequencyPenalty: options.frequencyPenalty ?? sampling.frequencyPenalty,
+    seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
+  }
+}
+
+function imageReport(prompt: PreparedPrompt, index: number): Omit<ImageReport, 'encodeMs' | 'cached'> {
+  const report = prompt.images[index]
+  if (!report)
+    throw new QwenVLError('INTERNAL', `The engine reported picture ${index}, which the prompt has not.`)
+  return report
+}
+
+function withoutStop(tokens: readonly number[], stopTokens: readonly number[]): Int32Array {
+  const last = tokens.at(-1)
+  return Int32Array.from(last !== undefined && stopTokens.includes(last) ? tokens.slice(0, -1) : tokens)
+}

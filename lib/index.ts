@@ -1,0 +1,43 @@
+/** Public names, nothing else. */
+export { QwenVL } from './qwenvl'
+export type { ModelInfo, PromptInspection } from './qwenvl'
+export { Chat } from './chat'
+export type { ChatOptions } from './chat'
+export { GenerationStream } from './stream'
+export type {
+  FinishReason,
+  GenerationResult,
+  ImageReport,
+  StreamPart,
+  Timings,
+  TokenLogprob,
+  Usage,
+} from './stream'
+export type { GenerateOptions, LoadOptions } from './options'
+export { assistant, image, imageEmbedding, system, text, user } from './prompt/messages'
+export type {
+  ContentPart,
+  ImageEmbedding,
+  ImageOptions,
+  ImagePart,
+  Message,
+  MessagesInput,
+  OpenAIImagePart,
+  QwenPart,
+  Role,
+  TextPart,
+  ToolCall,
+} from './prompt/messages'
+export type { ImageSource } from './media/source'
+export type { Grid, Size } from './media/geometry'
+export type { GenerationId, SamplingDefaults } from './generations'
+export {
+  AbortError,
+  ContextOverflowError,
+  ImageError,
+  InvalidArgumentError,
+  ModelLoadError,
+  QwenVLError,
+  UnsupportedModelError,
+} from './errors'
+export type { ErrorCode } from './errors'

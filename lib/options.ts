@@ -1,0 +1,186 @@
+/** Options of loading and of generating: their meaning, defaults and checks. */
+import { z } from 'zod'
+import { InvalidArgumentError, invalidArgument } from './errors'
+
+/** How to load a model. Sizes in tokens unless said otherwise. */
+export interface LoadOptions {
+  /** Path of the GGUF file with the language model; of a split model the first file. */
+  readonly model: string
+  /** Path of the GGUF file with the vision projector. Without it pictures are refused. */
+  readonly mmproj?: string
+  /** Room for prompt and answer together. A picture takes `info.image` tokens. Default 8192, or what the model was trained for if that is less. */
+  readonly contextSize?: number
+  /** Most tokens of one prompt step. Default 512. */
+  readonly batchSize?: number
+  /** Threads for computing. Default: the physical cores. */
+  readonly threads?: number
+  /** Decoder layers on the GPU; -1 all, 0 none: then the encoder stays on the CPU too. Default -1. */
+  readonly gpuLayers?: number
+  /** Fused attention, faster with F16 rounding; 'off' for the most exact numbers. Default 'auto'. */
+  readonly flashAttention?: 'auto' | 'on' | 'off'
+  /** Element type of the KV memory. Default 'f16'; 'q8_0' halves it, 'f32' is exact. */
+  readonly cacheType?: 'f16' | 'f32' | 'q8_0'
+  /** Map the file instead of reading it. Default true. */
+  readonly mmap?: boolean
+  /** Smallest and largest processed area of a picture in pixels. Default: the generation's own. */
+  readonly minPixels?: number
+  readonly maxPixels?: number
+  /** Whose size rounding to follow for tiny pictures. Default 'transformers'. */
+  readonly reference?: 'transformers' | 'qwen-vl-utils'
+  /** Jinja chat template instead of the model's own. */
+  readonly chatTemplate?: string
+  /** Refuses pictures larger than this, in bytes of the file. Default 64 MB. */
+  readonly maxImageBytes?: number
+  /** Refuses pictures of more pixels than this before decoding. Default 200 megapixels. */
+  readonly maxInputPixels?: number
+  /** Fetch pictures from private, loopback and link-local addresses too. Default false. */
+  readonly allowPrivateAddresses?: boolean
+  /** Time for fetching one remote picture, in ms. Default 30 000. */
+  readonly imageTimeoutMs?: number
+  /** Stops loading. */
+  readonly signal?: AbortSignal
+  /** Loaded share, 0 to 1, in whole percents. */
+  readonly onProgress?: (progress: number) => void
+}
+
+/** How to answer. Sampling defaults are those the generation was released with: `info.sampling`. */
+export interface GenerateOptions {
+  /** Most generated tokens. Default: as many as the context holds. */
+  readonly maxTokens?: number
+  /** 0 is greedy: always the likeliest token. */
+  readonly temperature?: number
+  /** Sample among the k likeliest; 0 all, 1 is greedy. */
+  readonly topK?: number
+  /** Sample among the likeliest that together have this probability, 0 to 1. */
+  readonly topP?: number
+  /** Leave out tokens less likely than this share of the likeliest, 0 to 1. */
+  readonly minP?: number
+  /** Divides the logits of tokens that prompt or answer contain already; 1 is off. */
+  readonly repetitionPenalty?: number
+  /** Subtracted from the logits of tokens that the answer contains already; 0 is off. */
+  readonly presencePenalty?: number
+  /** The same times their number so far; 0 is off. */
+  readonly frequencyPenalty?: number
+  /** Same seed, same text. Default: a new one each time. */
+  readonly seed?: number
+  /** Texts that end the answer; not part of it. */
+  readonly stop?: string | readonly string[]
+  /** Log-probability of every token; a number asks for so many best alternatives too. Default false. */
+  readonly logprobs?: boolean | number
+  /** Do not stop at the end-of-turn token; for benchmarks. Default false. */
+  readonly ignoreEos?: boolean
+  /** "Picture 1: " before each picture. Default false. */
+  readonly addVisionId?: boolean
+  /** 'allow': control tokens in the caller's texts count as such; prompt injection becomes possible. Default 'text'. */
+  readonly specialTokens?: 'text' | 'allow'
+  /** Tools in OpenAI's form, shown to models whose template knows tools. */
+  readonly tools?: readonly unknown[]
+  /** Further variables of the chat template, e.g. `{ enable_thinking: false }`. */
+  readonly templateVariables?: Readonly<Record<string, unknown>>
+  /** Cancels the request at any point; the call then throws AbortError. */
+  readonly signal?: AbortSignal
+}
+
+const whole = (least: number, most = Number.MAX_SAFE_INTEGER) => {
+  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
+  return z.custom<number>(
+    (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most,
+    {
+      error: `a whole number ${range}`,
+    },
+  )
+}
+const real = (least: number, most = Infinity) =>
+  z.custom<number>(
+    (value) => typeof value === 'number' && value >= least && value <= most && Number.isFinite(value),
+    {
+      error: most === Infinity ? `a number from ${least}` : `a number from ${least} to ${most}`,
+    },
+  )
+const string = z.custom<string>((value) => typeof value === 'string' && value !== '', {
+  error: 'a string, not empty',
+})
+const boolean = z.boolean({ error: 'true or false' })
+// By shape: under jest and in other realms `instanceof AbortSignal` is false.
+const signal = z.custom<AbortSignal>(
+  (value) => typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value,
+  { error: 'an AbortSignal' },
+)
+const maxInt = 2 ** 31 - 1
+
+const loadSchema = z.strictObject({
+  model: string,
+  mmproj: string.optional(),
+  contextSize: whole(16, 1 << 24).optional(),
+  batchSize: whole(1, 1 << 16).optional(),
+  threads: whole(1, 512).optional(),
+  gpuLayers: whole(-1, 1 << 16).optional(),
+  flashAttention: z.enum(['auto', 'on', 'off'], { error: "'auto', 'on' or 'off'" }).optional(),
+  cacheType: z.enum(['f16', 'f32', 'q8_0'], { error: "'f16', 'f32' or 'q8_0'" }).optional(),
+  mmap: boolean.optional(),
+  minPixels: whole(1).optional(),
+  maxPixels: whole(1).optional(),
+  reference: z
+    .enum(['transformers', 'qwen-vl-utils'], { error: "'transformers' or 'qwen-vl-utils'" })
+    .optional(),
+  chatTemplate: string.optional(),
+  maxImageBytes: whole(1).optional(),
+  maxInputPixels: whole(1).optional(),
+  allowPrivateAddresses: boolean.optional(),
+  imageTimeoutMs: whole(1).optional(),
+  signal: signal.optional(),
+  onProgress: z
+    .custom<(progress: number) => void>((value) => typeof value === 'function', { error: 'a function' })
+    .optional(),
+})
+
+const generateSchema = z.strictObject({
+  maxTokens: whole(1, maxInt).optional(),
+  temperature: real(0).optional(),
+  topK: whole(0, maxInt).optional(),
+  topP: real(0, 1).optional(),
+  minP: real(0, 1).optional(),
+  repetitionPenalty: real(0.01).optional(),
+  presencePenalty: real(-1000).optional(),
+  frequencyPenalty: real(-1000).optional(),
+  seed: whole(0, 2 ** 32 - 1).optional(),
+  stop: z
+    .union([string, z.array(string)], { error: 'a string or an array of strings, none empty' })
+    .optional(),
+  logprobs: z
+    .union([boolean, whole(0, maxInt)], { error: 'true, false or a whole number from 0' })
+    .optional(),
+  ignoreEos: boolean.optional(),
+  addVisionId: boolean.optional(),
+  specialTokens: z.enum(['text', 'allow'], { error: "'text' or 'allow'" }).optional(),
+  tools: z.array(z.unknown(), { error: 'an array of tools' }).optional(),
+  templateVariables: z.record(z.string(), z.unknown(), { error: 'an object' }).optional(),
+  signal: signal.optional(),
+})
+
+/** @throws InvalidArgumentError naming the option */
+export function checkLoadOptions(options: unknown): LoadOptions {
+  return check(loadSchema, options, 'load') as LoadOptions
+}
+
+/** @throws InvalidArgumentError naming the option */
+export function checkGenerateOptions(options: unknown): GenerateOptions {
+  return check(generateSchema, options, 'generate') as GenerateOptions
+}
+
+function check(schema: typeof loadSchema | typeof generateSchema, options: unknown, what: string): unknown {
+  const result = schema.safeParse(options)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  if (issue?.code === 'unrecognized_keys') {
+    const known = Object.keys(schema.shape).join(', ')
+    throw new InvalidArgumentError(
+      'INVALID_ARGUMENT',
+      `Unknown ${what} option \`${issue.keys[0] ?? ''}\`. The options are: ${known}.`,
+      { details: { argument: issue.keys[0] } },
+    )
+  }
+  const name = issue?.path.join('.') || 'options'
+  const value = issue?.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)[key], options)
+  throw invalidArgument(name, issue?.path.length ? issue.message : 'an object', value)
+}

@@ -1,0 +1,262 @@
+/** A loaded model and everything that can be asked of it. */
+import { Chat, renderOptions } from './chat'
+import type { ChatOptions } from './chat'
+import { countPromptTokens, findPadToken, preparePrompt, readPicture } from './conversation'
+import type { PreparedPrompt, PromptMaker } from './conversation'
+import { Engine, inspectGguf, throwIfAborted } from './engine/engine'
+import { AbortError, UnsupportedModelError, fromNative, invalidArgument } from './errors'
+import { generate } from './generate'
+import type { Generator } from './generate'
+import { imagePad, recogniseGeneration, stopTexts } from './generations'
+import type { Generation, GenerationId, SamplingDefaults } from './generations'
+import { checkGenerateOptions, checkLoadOptions } from './options'
+import type { GenerateOptions, LoadOptions } from './options'
+import { imageEmbedding } from './prompt/messages'
+import type { ContentPart, ImageEmbedding, MessagesInput } from './prompt/messages'
+import { normaliseContent, normaliseMessages } from './prompt/normalise'
+import { ChatTemplate } from './prompt/template'
+import { GenerationStream } from './stream'
+import type { GenerationResult } from './stream'
+
+const defaultContextSize = 8192
+const defaultBatchSize = 512
+
+/** Facts of a loaded model. */
+export interface ModelInfo {
+  readonly generation: GenerationId
+  /** E.g. "Qwen2.5-VL". */
+  readonly generationName: string
+  /** llama.cpp's line, e.g. "qwen2vl 3B Q4_K - Medium". */
+  readonly description: string
+  readonly parameters: number
+  /** Bytes of the decoder's weights. */
+  readonly modelBytes: number
+  /** Tokens that fit, prompt and answer together; and what the model was trained for. */
+  readonly contextSize: number
+  readonly trainContextSize: number
+  readonly vocabSize: number
+  /** Values in a row of an image embedding. */
+  readonly embeddingWidth: number
+  /** Devices that decode and that encode pictures; `encoder` is undefined without a projector. */
+  readonly decoder: string
+  readonly encoder: string | undefined
+  readonly threads: number
+  /** How pictures are sized, unless a picture says otherwise. Sides are multiples of `factor`; areas in pixels; a token covers `factor²` pixels. */
+  readonly image: { readonly factor: number; readonly minPixels: number; readonly maxPixels: number }
+  /** Sampling values that hold where a call gives none. */
+  readonly sampling: SamplingDefaults
+}
+
+/** What the model really sees of a conversation. */
+export interface PromptInspection {
+  /** The rendered chat template; a picture is one placeholder. */
+  readonly text: string
+  /** Ids, a picture as so many placeholder ids: the reference's `input_ids`. */
+  readonly tokens: Int32Array
+  /** M-RoPE positions of every id. */
+  readonly positions: { readonly t: Int32Array; readonly h: Int32Array; readonly w: Int32Array }
+  /** Position of the first answered token, less the number of ids: the reference's `rope_deltas`. */
+  readonly ropeDelta: number
+  readonly images: PreparedPrompt['images']
+}
+
+export class QwenVL implements AsyncDisposable {
+  readonly info: ModelInfo
+  readonly #maker: PromptMaker & Generator
+
+  private constructor(maker: PromptMaker & Generator) {
+    this.#maker = maker
+    this.info = infoOf(maker)
+  }
+
+  /**
+   * Loads a model and its projector. The event loop stays free; several models may be loaded at once.
+   * @throws InvalidArgumentError for a wrong option; ModelLoadError for a missing, damaged or too large file;
+   *   UnsupportedModelError for another kind of model or a projector of another model; AbortError
+   */
+  static async load(options: LoadOptions): Promise<QwenVL> {
+    const checked = checkLoadOptions(options)
+    const { model, mmproj, signal, onProgress } = checked
+    throwIfAborted(signal)
+    const header = await inspectGguf(model)
+    const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
+    const generation = recogniseGeneration(header, projector)
+    const trained = header.metadata[`${generation.architecture}.context_length`]
+    const engine = await Engine.open(
+      {
+        model,
+        mmproj: mmproj ?? '',
+        contextSize:
+          checked.contextSize ??
+          Math.min(defaultContextSize, typeof trained === 'number' ? trained : Infinity),
+        batchSize: checked.batchSize ?? defaultBatchSize,
+        threads: checked.threads ?? 0,
+        gpuLayers: checked.gpuLayers ?? -1,
+        flashAttention: checked.flashAttention ?? 'auto',
+        cacheType: checked.cacheType ?? 'f16',
+        mmap: checked.mmap ?? true,
+      },
+      { signal, onProgress },
+    )
+    try {
+      const own = header.metadata['tokenizer.chat_template']
+      const source = checked.chatTemplate ?? (typeof own === 'string' ? own : generation.chatTemplate)
+      return new QwenVL({
+        engine,
+        generation,
+        template: new ChatTemplate(source, engine.info.controlTokens),
+        padToken: findPadToken(engine, imagePad),
+        stopTokens: engine.info.controlTokens
+          .filter(({ text }) => stopTexts.includes(text))
+          .map(({ id }) => id),
+        sampling: generation.sampling,
+        options: checked,
+      })
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
+  }
+
+  /**
+   * Answers a conversation.
+   * @throws InvalidArgumentError, ImageError, ContextOverflowError, AbortError
+   */
+  chat(messages: MessagesInput, options: GenerateOptions = {}): Promise<GenerationResult> {
+    return promised(() => this.stream(messages, options).result)
+  }
+
+  /** Answers a conversation as a stream that starts at once. @throws InvalidArgumentError; the rest comes from the stream */
+  stream(messages: MessagesInput, options: GenerateOptions = {}): GenerationStream {
+    const settings = checkGenerateOptions(options)
+    const normalised = normaliseMessages(messages)
+    return new GenerationStream(async (push, signal) => {
+      const prompt = await preparePrompt(this.#maker, normalised, renderOptions(settings), signal)
+      return generate(this.#maker, prompt, settings, push, signal)
+    }, settings.signal)
+  }
+
+  /** Starts a conversation that remembers its turns. @throws InvalidArgumentError */
+  createChat(options: ChatOptions = {}): Chat {
+    return new Chat(this.#maker, options)
+  }
+
+  /**
+   * What the vision encoder makes of one picture. The result is a message part: the encoding is paid once.
+   * @throws InvalidArgumentError, ImageError, UnsupportedModelError PROJECTOR_MISSING, AbortError
+   */
+  async embedImage(
+    picture: ContentPart,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<ImageEmbedding> {
+    throwIfAborted(signal)
+    const [part] = normaliseContent([picture], 'picture')
+    if (part?.type === 'embedding') return part.embedding
+    if (part?.type !== 'image') throw invalidArgument('picture', 'a picture: image(source)', picture)
+    const { engine } = this.#maker
+    if (!engine.info.hasVision) {
+      throw new UnsupportedModelError(
+        'PROJECTOR_MISSING',
+        'Pictures need a projector. Pass `mmproj` to QwenVL.load().',
+      )
+    }
+    const { pixels, width, height, tokens, grid, hash, original } = await readPicture(
+      this.#maker,
+      part,
+      signal,
+    )
+    const data = await encode(engine, { pixels, width, height, count: tokens }, signal)
+    return imageEmbedding({
+      data,
+      grid,
+      tokens,
+      width: engine.info.embeddingWidth,
+      hash,
+      processed: { width, height },
+      original,
+    })
+  }
+
+  /** Tokens that a conversation takes as a prompt. Pictures are measured, not decoded. @throws like `chat()` */
+  async countTokens(messages: MessagesInput, options: GenerateOptions = {}): Promise<number> {
+    const settings = checkGenerateOptions(options)
+    return countPromptTokens(
+      this.#maker,
+      normaliseMessages(messages),
+      renderOptions(settings),
+      settings.signal,
+    )
+  }
+
+  /** What the model would see of a conversation: text, ids, positions, picture sizes. @throws like `chat()` */
+  async inspect(messages: MessagesInput, options: GenerateOptions = {}): Promise<PromptInspection> {
+    const settings = checkGenerateOptions(options)
+    const normalised = normaliseMessages(messages)
+    const prompt = await preparePrompt(this.#maker, normalised, renderOptions(settings), settings.signal)
+    const { text, tokens, positions, position, cells, images } = prompt
+    return { text, tokens, positions, ropeDelta: position - cells, images }
+  }
+
+  /** Cancels what runs and frees the model's memory now, not at some garbage collection. Idempotent. */
+  async dispose(): Promise<void> {
+    await this.#maker.engine.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
+  }
+}
+
+function infoOf({ engine, generation, options, sampling }: PromptMaker & Generator): ModelInfo {
+  const { info } = engine
+  return {
+    generation: generation.id,
+    generationName: generation.name,
+    description: info.description,
+    parameters: info.parameters,
+    modelBytes: info.modelBytes,
+    contextSize: info.contextSize,
+    trainContextSize: info.trainContextSize,
+    vocabSize: info.vocabSize,
+    embeddingWidth: info.embeddingWidth,
+    decoder: info.decoderDevice,
+    encoder: info.hasVision ? info.encoderDevice : undefined,
+    threads: info.threads,
+    image: imageSizes(generation, options),
+    sampling,
+  }
+}
+
+function imageSizes(generation: Generation, options: LoadOptions): ModelInfo['image'] {
+  const { factor, minPixels, maxPixels } = generation
+  return { factor, minPixels: options.minPixels ?? minPixels, maxPixels: options.maxPixels ?? maxPixels }
+}
+
+function encode(
+  engine: Engine,
+  picture: { pixels: Uint8Array; width: number; height: number; count: number },
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(new AbortError(signal.reason))
+      return
+    }
+    const request = engine.submit({ kind: 'encode', ...picture }, (event) => {
+      if (event.type === 'embedding') resolve(event.data)
+      if (event.type === 'error') reject(fromNative(event))
+      if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after an embedding
+      if (event.type === 'end' || event.type === 'error') signal?.removeEventListener('abort', request.cancel)
+    })
+    signal?.addEventListener('abort', request.cancel, { once: true })
+  })
+}
+
+/** Async functions never throw synchronously. */
+function promised<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return run()
+  } catch (error) {
+    return Promise.reject(error as Error)
+  }
+}

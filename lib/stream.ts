@@ -1,0 +1,218 @@
+/**
+ * A running answer: an async iterable of typed parts and a promise of the whole. Leaving the loop cancels the
+ * request; a reader that stops reading holds back only this request.
+ */
+import { AbortError, QwenVLError } from './errors'
+import type { Grid, Size } from './media/geometry'
+
+/** What became of one picture of the prompt. */
+export interface ImageReport {
+  /** Size in pixels of the upright original; missing for an embedding that does not know it. */
+  readonly original?: Size
+  /** Size in pixels that the model saw. */
+  readonly processed: Size
+  /** In vision patches. */
+  readonly grid: Grid
+  /** Embedding rows: tokens that the picture takes in the prompt. */
+  readonly tokens: number
+  /** Milliseconds in the vision encoder; 0 when nothing had to be encoded. */
+  readonly encodeMs: number
+  /** True when the picture's KV cells of an earlier request were reused. */
+  readonly cached: boolean
+}
+
+/** Log-probability of a token, with the best alternatives that were asked for. */
+export interface TokenLogprob {
+  readonly token: number
+  /** Natural logarithm of the probability before sampling changed it. */
+  readonly logprob: number
+  readonly top: ReadonlyArray<{ readonly token: number; readonly logprob: number }>
+}
+
+/** 'stop': a stop token or stop string; 'length': `maxTokens` or the context; 'cancelled': the reader left. */
+export type FinishReason = 'stop' | 'length' | 'cancelled'
+
+export interface Usage {
+  /** KV cells of the prompt: text tokens and picture rows. */
+  readonly promptTokens: number
+  /** Of these, cells of an earlier request that were reused. */
+  readonly cachedTokens: number
+  /** Generated tokens, the stop token included. */
+  readonly completionTokens: number
+}
+
+/** Wall-clock milliseconds of the phases of a request. */
+export interface Timings {
+  /** Waiting for earlier requests. */
+  readonly queueMs: number
+  /** Reading, decoding and resizing pictures. */
+  readonly decodeImageMs: number
+  /** In the vision encoder. */
+  readonly encodeMs: number
+  /** Computing the prompt's KV cells. */
+  readonly prefillMs: number
+  readonly generateMs: number
+}
+
+/** A part of the answer, in the order of its making. */
+export type StreamPart =
+  | ({ readonly type: 'image'; /** In the conversation, from 0. */ readonly index: number } & ImageReport)
+  | {
+      readonly type: 'text'
+      /** New text only; may be empty while a character or a possible stop string is incomplete. */
+      readonly text: string
+      readonly tokens: readonly number[]
+      readonly logprobs?: readonly TokenLogprob[]
+    }
+  | {
+      readonly type: 'finish'
+      readonly finishReason: FinishReason
+      readonly usage: Usage
+      readonly timings: Timings
+    }
+
+/** The whole answer. */
+export interface GenerationResult {
+  readonly text: string
+  /** Ids of the answer, without the stop token. */
+  readonly tokens: Int32Array
+  readonly finishReason: FinishReason
+  readonly usage: Usage
+  readonly timings: Timings
+  readonly images: readonly ImageReport[]
+  /** One entry a token, when `logprobs` was asked for. */
+  readonly logprobs?: readonly TokenLogprob[]
+}
+
+/**
+ * Makes the answer: calls `push` for every part with a function to be called once the part was consumed. Resolves
+ * with reason 'cancelled' after `signal` fired.
+ */
+export type Producer = (
+  push: (part: StreamPart, consumed: () => void) => void,
+  signal: AbortSignal,
+) => Promise<GenerationResult>
+
+export class GenerationStream implements AsyncIterable<StreamPart> {
+  readonly #abort = new AbortController()
+  readonly #parts: Array<{ readonly part: StreamPart; consumed: () => void }> = []
+  readonly #result: Promise<GenerationResult>
+  #error: unknown
+  #ended = false
+  #iterated = false
+  #collecting = false
+  #wake: () => void = () => undefined
+
+  /** Starts at once. @internal */
+  constructor(producer: Producer, signal?: AbortSignal) {
+    this.#result = this.#run(producer, signal)
+    // Whoever reads the parts sees the error there; without a reader of `result` it must not end the process.
+    this.#result.catch(() => undefined)
+  }
+
+  /**
+   * The whole answer. Asking for it takes the brake off: parts are collected whether or not they are read.
+   * @throws what ended the request; AbortError when the caller's signal fired
+   */
+  get result(): Promise<GenerationResult> {
+    this.#collecting = true
+    for (const { consumed } of this.#parts) consumed()
+    return this.#result
+  }
+
+  /** Settles with the request, without taking the brake off. @internal */
+  get settled(): Promise<unknown> {
+    return this.#result
+  }
+
+  /** The whole text. @throws like `result` */
+  async text(): Promise<string> {
+    return (await this.result).text
+  }
+
+  /** Ends the request; `result` then resolves with what was generated so far. Idempotent. */
+  cancel(): void {
+    this.#abort.abort()
+  }
+
+  /**
+   * Parts as they come. Leaving the loop early cancels the request.
+   * @throws QwenVLError STREAM_CONSUMED on a second loop
+   */
+  [Symbol.asyncIterator](): AsyncIterator<StreamPart, undefined> {
+    if (this.#iterated) {
+      throw new QwenVLError(
+        'STREAM_CONSUMED',
+        'A stream can be read once. Keep its parts, or await `stream.result`.',
+      )
+    }
+    this.#iterated = true
+    return {
+      next: () => this.#next(),
+      return: async () => {
+        this.cancel()
+        await this.#result.catch(() => undefined)
+        return { done: true, value: undefined }
+      },
+    }
+  }
+
+  /** The parts as a web stream, with its own back-pressure; cancelling it cancels the request. */
+  toReadableStream(): ReadableStream<StreamPart> {
+    const iterator = this[Symbol.asyncIterator]()
+    return new ReadableStream<StreamPart>(
+      {
+        async pull(controller) {
+          const { done, value } = await iterator.next()
+          if (done) controller.close()
+          else controller.enqueue(value)
+        },
+        async cancel() {
+          await iterator.return?.()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  async #run(producer: Producer, signal: AbortSignal | undefined): Promise<GenerationResult> {
+    const abort = () => this.#abort.abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    if (signal?.aborted) abort()
+    try {
+      const result = await producer((part, consumed) => this.#push(part, consumed), this.#abort.signal)
+      if (signal?.aborted && result.finishReason === 'cancelled') throw new AbortError(signal.reason)
+      return result
+    } catch (error) {
+      this.#error = signal?.aborted ? new AbortError(signal.reason) : error
+      throw this.#error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      this.#ended = true
+      this.#wake()
+    }
+  }
+
+  #push(part: StreamPart, consumed: () => void): void {
+    if (this.#collecting) consumed()
+    this.#parts.push({ part, consumed: this.#collecting ? () => undefined : consumed })
+    this.#wake()
+  }
+
+  async #next(): Promise<IteratorResult<StreamPart, undefined>> {
+    while (this.#parts.length === 0 && !this.#ended) {
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+    const next = this.#parts.shift()
+    if (next) {
+      next.consumed()
+      return { done: false, value: next.part }
+    }
+    if (this.#error !== undefined) {
+      const error = this.#error
+      this.#error = undefined
+      throw error
+    }
+    return { done: true, value: undefined }
+  }
+}
