@@ -139,13 +139,10 @@ async function obtain({ home, temp, pin, env, status }) {
 }
 
 async function cloneNpmBundle({ package: name, bundle }, temp, into, env) {
-  // Options of an npm that runs us (npm pack --dry-run, npm ci --omit …) must not reach this one.
-  const clean = Object.fromEntries(
-    Object.entries(env).filter(
-      ([key]) =>
-        !/^npm_(config_(?!.*(registry|proxy|ca|auth|userconfig|cache))|package_|lifecycle_)/i.test(key),
-    ),
-  )
+  // Options of the npm that runs us (npm pack --dry-run, npm install --global …) must not reach this one.
+  const foreign =
+    /^npm_config_(dry_run|json|global|workspaces?|include_workspace_root|pack_destination|(local_)?prefix)$/i
+  const clean = Object.fromEntries(Object.entries(env).filter(([key]) => !foreign.test(key)))
   const cli = env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, env.npm_execpath] : ['npm']
   const pack = ['pack', name, '--silent', '--ignore-scripts', '--pack-destination', temp]
   await run(cli[0], [...cli.slice(1), ...pack], {
