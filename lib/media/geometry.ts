@@ -73,7 +73,8 @@ export function smartResize(height: number, width: number, options: SmartResizeO
     throw invalidArgument('maxPixels', `at least \`minPixels\` (${minPixels})`, maxPixels)
   }
   const ratio = Math.max(height, width) / Math.min(height, width)
-  if (ratio > maxAspectRatio) throw aspectError(height, width, `one side is ${ratio.toFixed(1)} times the other`)
+  if (ratio > maxAspectRatio)
+    throw aspectError(height, width, `one side is ${ratio.toFixed(1)} times the other`)
 
   const [smallestRounded, smallestShrunk] = reference === 'transformers' ? [0, factor] : [factor, 0]
   // The order of operations is the reference's: each differs in the last bit from its algebraic equals.
@@ -122,8 +123,10 @@ function processedSize(original: Size, geometry: ImageGeometry): Size {
   if (resizedHeight === undefined && resizedWidth === undefined) {
     return smartResize(original.height, original.width, { factor, minPixels, maxPixels, reference })
   }
-  if (resizedHeight === undefined) throw invalidArgument('resizedHeight', 'given with `resizedWidth`', resizedHeight)
-  if (resizedWidth === undefined) throw invalidArgument('resizedWidth', 'given with `resizedHeight`', resizedWidth)
+  if (resizedHeight === undefined)
+    throw invalidArgument('resizedHeight', 'given with `resizedWidth`', resizedHeight)
+  if (resizedWidth === undefined)
+    throw invalidArgument('resizedWidth', 'given with `resizedHeight`', resizedWidth)
   // Only qwen-vl-utils knows these two. It applies its own bounds to them: 4 to 16384 tokens.
   return smartResize(resizedHeight, resizedWidth, {
     factor,

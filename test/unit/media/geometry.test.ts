@@ -32,16 +32,27 @@ describe('smartResize', () => {
     expect(golden.vectors.length).toBeGreaterThan(50)
     for (const vector of golden.vectors) {
       const expected = vector.result ? vector.result.join('×') : 'IMAGE_ASPECT_RATIO'
-      expect({ ...vector, got: resized(`${vector.height}×${vector.width}`, vector) }).toEqual({ ...vector, got: expected })
+      expect({ ...vector, got: resized(`${vector.height}×${vector.width}`, vector) }).toEqual({
+        ...vector,
+        got: expected,
+      })
     }
   })
 
   describe.each([
     ['Qwen2-VL checkpoints', { factor: 28, minPixels: 3136, maxPixels: 12_845_056 }, 0],
     ['class defaults', { factor: 28, minPixels: 3136, maxPixels: 1_003_520 }, 1],
-    ['qwen-vl-utils, factor 28', { factor: 28, minPixels: 3136, maxPixels: 12_845_056, reference: 'qwen-vl-utils' }, 2],
+    [
+      'qwen-vl-utils, factor 28',
+      { factor: 28, minPixels: 3136, maxPixels: 12_845_056, reference: 'qwen-vl-utils' },
+      2,
+    ],
     ['Qwen3-VL checkpoints', { factor: 32, minPixels: 65_536, maxPixels: 16_777_216 }, 3],
-    ['qwen-vl-utils, factor 32', { factor: 32, minPixels: 4096, maxPixels: 16_777_216, reference: 'qwen-vl-utils' }, 4],
+    [
+      'qwen-vl-utils, factor 32',
+      { factor: 32, minPixels: 4096, maxPixels: 16_777_216, reference: 'qwen-vl-utils' },
+      4,
+    ],
   ] as const)('with the limits of %s', (_, options, column) => {
     const error = 'IMAGE_ASPECT_RATIO'
     it.each([

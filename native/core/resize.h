@@ -1,0 +1,16 @@
+// The reference's picture scaling: antialiased bicubic on 8-bit RGB, bit for bit as Pillow up to 12.1 does it: width
+// first, then height. (Pillow 13 takes height first where that is faster; torchvision and mtmd keep to width first.)
+// Thread-safe: no state.
+#pragma once
+
+#include <cstdint>
+
+namespace qvl {
+
+// Scales `src` (interleaved RGB, `src_width * src_height * 3` bytes) to `dst` (likewise). All sides are at least 1.
+// The work is shared by `threads` threads, the caller's included; the result does not depend on their number.
+// Throws std::bad_alloc only.
+void resize_bicubic(const uint8_t * src, int src_width, int src_height, uint8_t * dst, int dst_width, int dst_height,
+                    int threads = 1);
+
+}  // namespace qvl
