@@ -83,6 +83,23 @@ std::optional<GgufValue> value_of(const gguf_context * ctx, int64_t key) {
     return values;
 }
 
+// Upstream lets a shape pass whose number of elements wraps around to zero.
+bool possible_shape(const int64_t * ne) {
+    constexpr int64_t kMostElements = int64_t{1} << 48;
+    int64_t elements = 1;
+    for (int i = 0; i < GGML_MAX_DIMS; i++) {
+        if (ne[i] < 1 || elements > kMostElements / ne[i]) {
+            return false;
+        }
+        elements *= ne[i];
+    }
+    return true;
+}
+
+[[noreturn]] void refuse_corrupt(const std::string & path, const std::string & detail) {
+    throw Error("GGUF_CORRUPT", "The header of '" + path + "' is damaged or cut off. Download the file again.", detail);
+}
+
 void check_magic(const std::string & path) {
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(std::filesystem::u8path(path), ignored)) {
@@ -107,8 +124,7 @@ GgufHeader read_gguf_header(const std::string & path) {
     LogTail tail;
     const GgufPtr ctx(gguf_init_from_file(path.c_str(), {/*no_alloc*/ true, /*ctx*/ nullptr}));
     if (!ctx) {
-        throw Error("GGUF_CORRUPT", "The header of '" + path + "' is damaged or cut off. Download the file again.",
-                    tail.text());
+        refuse_corrupt(path, tail.text());
     }
     GgufHeader header;
     header.file_bytes = std::filesystem::file_size(std::filesystem::u8path(path));
@@ -120,6 +136,9 @@ GgufHeader read_gguf_header(const std::string & path) {
     uint64_t end = gguf_get_data_offset(ctx.get());
     for (int64_t i = 0; i < gguf_get_n_tensors(ctx.get()); i++) {
         const int64_t * ne = gguf_get_tensor_ne(ctx.get(), i);
+        if (!possible_shape(ne)) {
+            refuse_corrupt(path, std::string("impossible shape of tensor ") + gguf_get_tensor_name(ctx.get(), i));
+        }
         int dims = GGML_MAX_DIMS;
         while (dims > 1 && ne[dims - 1] == 1) {
             dims--;

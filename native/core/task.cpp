@@ -45,6 +45,8 @@ class Generation {
         if (prompt_.back().token < 0) {
             throw Error("INVALID_ARGUMENT", "The prompt ends with a picture. Text must follow it.");
         }
+        check_ids();
+        check_embeddings();
         int64_t cells = 0;
         for (const auto & item : prompt_) {
             cells += item.cells;
@@ -56,6 +58,34 @@ class Generation {
                             std::to_string(context_.decoder.context_size()) +
                             " with room for the answer. Load with a larger `contextSize`, lower `maxPixels` of the "
                             "pictures, or shorten the conversation.");
+        }
+    }
+
+    // The sampler writes into the logits at these.
+    void check_ids() const {
+        const int32_t n_vocab = llama_vocab_n_tokens(context_.model.vocab());
+        const auto unknown = [n_vocab](int32_t id) { return id >= n_vocab; };
+        for (const auto & segment : params_.segments) {
+            const auto * text = std::get_if<TextSegment>(&segment);
+            if (text != nullptr && std::any_of(text->tokens.begin(), text->tokens.end(),
+                                               [&](int32_t id) { return id < 0 || unknown(id); })) {
+                throw Error("INVALID_ARGUMENT", "A token id of the prompt is not in the model's vocabulary.");
+            }
+        }
+        if (unknown(params_.pad_token)) {
+            throw Error("INVALID_ARGUMENT", "The picture's token id is not in the model's vocabulary.");
+        }
+    }
+
+    void check_embeddings() const {
+        const auto width = static_cast<size_t>(context_.model.embedding_width());
+        for (const auto & segment : params_.segments) {
+            const auto * image = std::get_if<ImageSegment>(&segment);
+            if (image != nullptr && !image->embedding.empty() &&
+                image->embedding.size() != static_cast<size_t>(image->count) * width) {
+                throw Error("INVALID_ARGUMENT", "The embedding of a picture does not have " + std::to_string(width) +
+                                                    " values a row. Make it with embedImage() of this model.");
+            }
         }
     }
 
