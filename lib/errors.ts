@@ -41,7 +41,11 @@ export class QwenVLError extends Error {
   /** Facts for programs: paths, sizes, limits, the last lines of the native log (`log`). */
   readonly details: Readonly<Record<string, unknown>>
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, unknown> } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details ?? {}
@@ -86,17 +90,26 @@ for (const [name, type] of Object.entries({
 
 /** One sentence shape for bad arguments: "Expected `fps` to be a number above 0, got '2' (string)." */
 export function invalidArgument(name: string, expected: string, actual: unknown): InvalidArgumentError {
-  return new InvalidArgumentError('INVALID_ARGUMENT', `Expected \`${name}\` to be ${expected}, got ${describe(actual)}.`, {
-    details: { argument: name },
-  })
+  return new InvalidArgumentError(
+    'INVALID_ARGUMENT',
+    `Expected \`${name}\` to be ${expected}, got ${describe(actual)}.`,
+    {
+      details: { argument: name },
+    },
+  )
 }
 
 function describe(value: unknown): string {
   if (value === null) return 'null'
   if (value === undefined) return 'undefined'
   if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}' (string)`
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return `${value} (${typeof value})`
-  return Array.isArray(value) ? 'an array' : typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
+    return `${value} (${typeof value})`
+  return Array.isArray(value)
+    ? 'an array'
+    : typeof value === 'object'
+      ? (value.constructor?.name ?? 'an object')
+      : typeof value
 }
 
 /** Turns an error that crossed the native boundary (`code`, `detail`) into the class its code belongs to. */

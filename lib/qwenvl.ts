@@ -257,6 +257,6 @@ function promised<T>(run: () => Promise<T>): Promise<T> {
   try {
     return run()
   } catch (error) {
-    return Promise.reject(error as Error)
+    return Promise.reject(error)
   }
 }

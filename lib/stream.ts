@@ -97,7 +97,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
   readonly #abort = new AbortController()
   readonly #parts: Array<{ readonly part: StreamPart; consumed: () => void }> = []
   readonly #result: Promise<GenerationResult>
-  #error: unknown
+  #error: Error | undefined
   #ended = false
   #iterated = false
   #collecting = false
@@ -184,7 +184,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
       if (signal?.aborted && result.finishReason === 'cancelled') throw new AbortError(signal.reason)
       return result
     } catch (error) {
-      this.#error = signal?.aborted ? new AbortError(signal.reason) : error
+      this.#error = signal?.aborted ? new AbortError(signal.reason) : (error as Error)
       throw this.#error
     } finally {
       signal?.removeEventListener('abort', abort)

@@ -29,7 +29,11 @@ export interface Device {
 export interface GgufHeader {
   readonly fileBytes: number
   readonly metadata: Readonly<Record<string, GgufValue>>
-  readonly tensors: ReadonlyArray<{ readonly name: string; readonly type: string; readonly shape: readonly number[] }>
+  readonly tensors: ReadonlyArray<{
+    readonly name: string
+    readonly type: string
+    readonly shape: readonly number[]
+  }>
 }
 export type GgufValue = string | number | boolean | readonly (string | number | boolean)[]
 
@@ -149,8 +153,19 @@ export type EngineEvent = { readonly engine: number } & (
   | { readonly type: 'ready'; readonly info: EngineInfo }
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly detail: string }
   | { readonly type: 'closed' }
-  | { readonly type: 'image'; readonly request: number; readonly index: number; readonly encodeMs: number; readonly cached: boolean }
-  | { readonly type: 'embedding'; readonly request: number; readonly data: Float32Array; readonly encodeMs: number }
+  | {
+      readonly type: 'image'
+      readonly request: number
+      readonly index: number
+      readonly encodeMs: number
+      readonly cached: boolean
+    }
+  | {
+      readonly type: 'embedding'
+      readonly request: number
+      readonly data: Float32Array
+      readonly encodeMs: number
+    }
   | {
       readonly type: 'text'
       readonly request: number
@@ -168,7 +183,13 @@ export type EngineEvent = { readonly engine: number } & (
       readonly completionTokens: number
       readonly timings: NativeTimings
     }
-  | { readonly type: 'error'; readonly request: number; readonly code: string; readonly message: string; readonly detail: string }
+  | {
+      readonly type: 'error'
+      readonly request: number
+      readonly code: string
+      readonly message: string
+      readonly detail: string
+    }
 )
 
 /** One loaded model with its thread. Every method returns at once; results come as events. */

@@ -21,9 +21,9 @@ type RequestEvent = Extract<EngineEvent, { readonly request: number }>
 
 /** What can be done with a request that was submitted. */
 export interface SubmittedRequest {
-  cancel(): void
+  readonly cancel: () => void
   /** Tells the engine that `events` text events were consumed; without it the request is parked after 256. */
-  acknowledge(events: number): void
+  readonly acknowledge: (events: number) => void
 }
 
 // Engines that run something are held; idle ones only as long as the caller holds them, so that a forgotten model is

@@ -1,6 +1,6 @@
 // Registration, and nothing else. lib/engine/binding.ts types exactly these names.
-#include "background.h"
 #include "backends.h"
+#include "background.h"
 #include "convert.h"
 #include "engine_wrap.h"
 #include "env_state.h"
@@ -64,19 +64,19 @@ Napi::Value resize_bicubic_js(const Napi::CallbackInfo & info) {
         if (target_width < 1 || target_height < 1 || target_width > 65536 || target_height > 65536) {
             throw Error("INVALID_ARGUMENT", "Expected the target size to be from 1 to 65536.");
         }
-        auto source = pixels(info[0], width, height, "pixels");
-        return Background<std::vector<uint8_t>>::run(
+        check_pixels(info[0], width, height, "pixels");
+        const auto source = info[0].As<Napi::Uint8Array>();
+        auto target = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(target_width) * target_height * 3);
+        // Tens of megabytes: read and written in place. The references live as long as the work and die on this thread.
+        const auto kept = std::make_shared<std::pair<Napi::ObjectReference, Napi::ObjectReference>>(
+            Napi::Persistent(source.As<Napi::Object>()), Napi::Persistent(target.As<Napi::Object>()));
+        return Background<bool>::run(
             info.Env(),
-            [=, source = std::move(source)] {
-                std::vector<uint8_t> target(static_cast<size_t>(target_width) * static_cast<size_t>(target_height) * 3);
-                resize_bicubic(source.data(), width, height, target.data(), target_width, target_height, kResizeThreads);
-                return target;
+            [=, from = source.Data(), to = target.Data()] {
+                resize_bicubic(from, width, height, to, target_width, target_height, kResizeThreads);
+                return true;
             },
-            [](Napi::Env env, std::vector<uint8_t> result) -> Napi::Value {
-                auto array = Napi::Uint8Array::New(env, result.size());
-                std::copy(result.begin(), result.end(), array.Data());
-                return array;
-            });
+            [kept](Napi::Env, bool) -> Napi::Value { return kept->second.Value(); });
     });
 }
 

@@ -25,8 +25,8 @@ class Background : public Napi::AsyncWorker {
     }
 
     Background(Napi::Env env, Work work, Convert convert)
-        : Napi::AsyncWorker(env, "qwenvl-native"), deferred_(Napi::Promise::Deferred::New(env)),
-          work_(std::move(work)), convert_(std::move(convert)) {}
+        : Napi::AsyncWorker(env, "qwenvl-native"), deferred_(Napi::Promise::Deferred::New(env)), work_(std::move(work)),
+          convert_(std::move(convert)) {}
 
   protected:
     void Execute() override {

@@ -15,8 +15,8 @@ struct Request;
 
 EngineParams engine_params(const Napi::Object & object);
 std::shared_ptr<Request> request(const Napi::Object & object);
-// Bytes of a typed array that is not detached and not shared with other threads.
-std::vector<uint8_t> pixels(const Napi::Value & value, int64_t width, int64_t height, const char * name);
+// A Uint8Array of width × height × 3 bytes, not detached and not shared with other threads.
+void check_pixels(const Napi::Value & value, int64_t width, int64_t height, const char * name);
 
 Napi::Value to_js(Napi::Env env, uint32_t engine, const Event & event);
 Napi::Value to_js(Napi::Env env, const GgufHeader & header);

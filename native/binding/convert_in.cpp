@@ -51,12 +51,22 @@ std::string text(const Napi::Object & object, const char * name) {
     return value.As<Napi::String>().Utf8Value();
 }
 
-// Copies the elements of a typed array. A detached one has length 0 and fails the length checks of the callers.
-template <typename T>
-std::vector<T> elements(const Napi::Value & value, napi_typedarray_type type, const char * name, const char * expected) {
+// A detached array has length 0 and fails the length checks of the callers. Memory that another thread may write is
+// refused.
+void check_array(const Napi::Value & value, napi_typedarray_type type, const char * name, const char * expected) {
     if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
         refuse(name, expected);
     }
+    if (!value.As<Napi::Object>().Get("buffer").IsArrayBuffer()) {
+        refuse(name, std::string(expected) + " over memory of its own, not a SharedArrayBuffer");
+    }
+}
+
+// Copies the elements of a typed array.
+template <typename T>
+std::vector<T> elements(const Napi::Value & value, napi_typedarray_type type, const char * name,
+                        const char * expected) {
+    check_array(value, type, name, expected);
     const auto array = value.As<Napi::TypedArrayOf<T>>();
     return {array.Data(), array.Data() + array.ElementLength()};
 }
@@ -84,7 +94,9 @@ ImageSegment image(const Napi::Object & object, bool with_positions) {
     }
     segment.width = integer(object, "width", 1, kMaxSide);
     segment.height = integer(object, "height", 1, kMaxSide);
-    segment.pixels = pixels(object.Get("pixels"), segment.width, segment.height, "pixels");
+    const Napi::Value pixels = object.Get("pixels");
+    check_pixels(pixels, segment.width, segment.height, "pixels");
+    segment.pixels = elements<uint8_t>(pixels, napi_uint8_array, "pixels", "a Uint8Array");
     return segment;
 }
 
@@ -142,17 +154,17 @@ GenerateParams generate(const Napi::Object & object) {
 
 }  // namespace
 
-std::vector<uint8_t> pixels(const Napi::Value & value, int64_t width, int64_t height, const char * name) {
+void check_pixels(const Napi::Value & value, int64_t width, int64_t height, const char * name) {
     if (width < 1 || height < 1 || width > kMaxSide || height > kMaxSide) {
         refuse("width and height", "from 1 to " + std::to_string(kMaxSide));
     }
-    auto bytes = elements<uint8_t>(value, napi_uint8_array, name, "a Uint8Array");
+    check_array(value, napi_uint8_array, name, "a Uint8Array");
     const auto needed = static_cast<uint64_t>(width) * static_cast<uint64_t>(height) * 3;
-    if (bytes.size() != needed) {
+    const size_t length = value.As<Napi::Uint8Array>().ByteLength();
+    if (length != needed) {
         refuse(name, "a Uint8Array of width × height × 3 = " + std::to_string(needed) + " bytes (it has " +
-                         std::to_string(bytes.size()) + ")");
+                         std::to_string(length) + ")");
     }
-    return bytes;
 }
 
 EngineParams engine_params(const Napi::Object & object) {

@@ -39,13 +39,12 @@ int64_t id_argument(const Napi::CallbackInfo & info) {
 }  // namespace
 
 Napi::Function EngineWrap::define(Napi::Env env) {
-    return DefineClass(env, "Engine",
-                       {InstanceAccessor<&EngineWrap::id>("id"), InstanceMethod<&EngineWrap::submit>("submit"),
-                        InstanceMethod<&EngineWrap::cancel>("cancel"),
-                        InstanceMethod<&EngineWrap::acknowledge>("acknowledge"),
-                        InstanceMethod<&EngineWrap::tokenize>("tokenize"),
-                        InstanceMethod<&EngineWrap::detokenize>("detokenize"),
-                        InstanceMethod<&EngineWrap::close>("close")});
+    return DefineClass(
+        env, "Engine",
+        {InstanceAccessor<&EngineWrap::id>("id"), InstanceMethod<&EngineWrap::submit>("submit"),
+         InstanceMethod<&EngineWrap::cancel>("cancel"), InstanceMethod<&EngineWrap::acknowledge>("acknowledge"),
+         InstanceMethod<&EngineWrap::tokenize>("tokenize"), InstanceMethod<&EngineWrap::detokenize>("detokenize"),
+         InstanceMethod<&EngineWrap::close>("close")});
 }
 
 EngineWrap::EngineWrap(const Napi::CallbackInfo & info) : Napi::ObjectWrap<EngineWrap>(info) {

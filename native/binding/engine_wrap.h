@@ -16,9 +16,9 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
 
   private:
     Napi::Value id(const Napi::CallbackInfo & info);
-    void submit(const Napi::CallbackInfo & info);          // (request)
-    void cancel(const Napi::CallbackInfo & info);          // (id)
-    void acknowledge(const Napi::CallbackInfo & info);     // (id, events)
+    void submit(const Napi::CallbackInfo & info);             // (request)
+    void cancel(const Napi::CallbackInfo & info);             // (id)
+    void acknowledge(const Napi::CallbackInfo & info);        // (id, events)
     Napi::Value tokenize(const Napi::CallbackInfo & info);    // (text, parseSpecial) -> Promise<Int32Array>
     Napi::Value detokenize(const Napi::CallbackInfo & info);  // (Int32Array, special) -> string
     void close(const Napi::CallbackInfo & info);

@@ -17,7 +17,8 @@ namespace qvl {
 class Decoder {
   public:
     // Throws Error OUT_OF_MEMORY when the context cannot be made. `cancelled` is asked between graph nodes on a CPU.
-    Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads, std::function<bool()> cancelled);
+    Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads,
+            std::function<bool()> cancelled);
 
     int context_size() const { return static_cast<int>(llama_n_ctx(ctx_.get())); }
     int32_t cells() const { return sequence_.cells(); }
@@ -28,7 +29,8 @@ class Decoder {
     // Decodes text items prompt[begin, end), at most batch_size() of them; logits of the last with `logits`.
     void decode_tokens(const std::vector<SequenceItem> & prompt, size_t begin, size_t end, bool logits);
     // Decodes one picture: `rows` is [cells × width], `positions` is [3 × cells].
-    void decode_image(const SequenceItem & item, const std::vector<float> & rows, const std::vector<int32_t> & positions);
+    void decode_image(const SequenceItem & item, const std::vector<float> & rows,
+                      const std::vector<int32_t> & positions);
 
     int batch_size() const { return static_cast<int>(llama_n_batch(ctx_.get())); }
     // Logits of the last decoded token, [vocabulary]. Valid until the next decode.

@@ -183,9 +183,8 @@ void Engine::load_and_serve() {
         vision = std::make_unique<Vision>(params_, *model, threads,
                                           [&](float p) { return report(share + p * (1 - share)); });
     }
-    Decoder decoder(params_, model, threads, [this] {
-        return stopping() || (active_ != nullptr && active_->cancelled);
-    });
+    Decoder decoder(params_, model, threads,
+                    [this] { return stopping() || (active_ != nullptr && active_->cancelled); });
     stop_all_at_exit();
     {
         const std::lock_guard<std::mutex> lock(mutex_);

@@ -103,7 +103,8 @@ bool possible_shape(const int64_t * ne) {
 void check_magic(const std::string & path) {
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(std::filesystem::u8path(path), ignored)) {
-        throw Error("FILE_NOT_FOUND", "No file at '" + path + "'. Check the path; it is resolved against the working directory.");
+        throw Error("FILE_NOT_FOUND",
+                    "No file at '" + path + "'. Check the path; it is resolved against the working directory.");
     }
     std::ifstream file(std::filesystem::u8path(path), std::ios::binary);
     char magic[4] = {};
@@ -143,7 +144,8 @@ GgufHeader read_gguf_header(const std::string & path) {
         while (dims > 1 && ne[dims - 1] == 1) {
             dims--;
         }
-        header.tensors.push_back({gguf_get_tensor_name(ctx.get(), i), ggml_type_name(gguf_get_tensor_type(ctx.get(), i)),
+        header.tensors.push_back({gguf_get_tensor_name(ctx.get(), i),
+                                  ggml_type_name(gguf_get_tensor_type(ctx.get(), i)),
                                   std::vector<int64_t>(ne, ne + dims)});
         end = std::max<uint64_t>(end, gguf_get_data_offset(ctx.get()) + gguf_get_tensor_offset(ctx.get(), i) +
                                           gguf_get_tensor_size(ctx.get(), i));

@@ -13,8 +13,8 @@ struct EngineParams {
     std::string mmproj;  // empty: text only
     int context_size;
     int batch_size;
-    int threads;     // 0: physical cores
-    int gpu_layers;  // -1: all
+    int threads;                  // 0: physical cores
+    int gpu_layers;               // -1: all
     std::string flash_attention;  // "auto", "on", "off"
     std::string cache_type;       // "f16", "f32", "q8_0"
     bool mmap;
@@ -26,13 +26,13 @@ struct TextSegment {
 };
 
 struct ImageSegment {
-    std::vector<uint8_t> pixels;    // RGB at the encoder's exact size; empty when `embedding` is given
-    std::vector<float> embedding;   // [count × embedding width]
+    std::vector<uint8_t> pixels;   // RGB at the encoder's exact size; empty when `embedding` is given
+    std::vector<float> embedding;  // [count × embedding width]
     int width = 0;
     int height = 0;
     std::string hash;
-    int32_t count = 0;              // embedding rows
-    std::vector<int32_t> positions; // [3 × count]: t, h, w
+    int32_t count = 0;               // embedding rows
+    std::vector<int32_t> positions;  // [3 × count]: t, h, w
 };
 
 using Segment = std::variant<TextSegment, ImageSegment>;

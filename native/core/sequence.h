@@ -11,13 +11,13 @@ namespace qvl {
 
 // A token or a whole picture; a reused prefix never ends inside a picture.
 struct SequenceItem {
-    int32_t token;       // -1: a picture
-    std::string media;   // hash of the picture
-    int32_t position;    // of its first cell (the temporal axis)
-    int32_t next;        // position after it
+    int32_t token;      // -1: a picture
+    std::string media;  // hash of the picture
+    int32_t position;   // of its first cell (the temporal axis)
+    int32_t next;       // position after it
     int32_t cells;
-    size_t segment;      // index into the prompt's segments; meaningless for stored items
-    size_t offset;       // index of the token in its segment
+    size_t segment;  // index into the prompt's segments; meaningless for stored items
+    size_t offset;   // index of the token in its segment
 
     bool same_as(const SequenceItem & other) const {
         return token == other.token && position == other.position && cells == other.cells && media == other.media;

@@ -197,9 +197,7 @@ class Generation {
     }
 
     // Control tokens are shown, since Qwen2-VL writes boxes with them; ends of turn are not.
-    std::string piece(int32_t token) const {
-        return context_.model.piece(token, !context_.model.is_end(token));
-    }
+    std::string piece(int32_t token) const { return context_.model.piece(token, !context_.model.is_end(token)); }
 
     void flush(const std::string & text) {
         if (!text.empty()) {

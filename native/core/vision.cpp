@@ -59,7 +59,8 @@ Vision::Vision(const EngineParams & params, const Model & model, int threads, co
                     tail.text());
     }
     if (!mtmd_support_vision(ctx_.get())) {
-        throw Error("PROJECTOR_MISMATCH", "'" + params.mmproj + "' has no vision encoder. Use the model's vision projector.");
+        throw Error("PROJECTOR_MISMATCH",
+                    "'" + params.mmproj + "' has no vision encoder. Use the model's vision projector.");
     }
 }
 
