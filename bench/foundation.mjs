@@ -102,18 +102,13 @@ async function decodeRate(vl, text) {
   }
 }
 
-/** Tokens per second of a prompt of exactly `promptTokens`; every round differs from the start, so nothing is reused. */
+/** Tokens per second of a prompt of `promptTokens`; every round differs from the start, so nothing is reused. */
 async function prefillRate(vl, round) {
-  let messages
-  let words = promptTokens
-  const count = async () => {
-    messages = [{ role: 'system', content: `${round}:` }, user(' word'.repeat(words))]
-    return vl.countTokens(messages)
-  }
-  words -= (await count()) - promptTokens
-  await count()
-  const stream = vl.stream(messages, { ...greedy, maxTokens: 1 })
-  const { usage, timings } = await stream.result
+  const messages = (words) => [{ role: 'system', content: `${round}:` }, user(' word'.repeat(words))]
+  const one = await vl.countTokens(messages(1))
+  const perWord = (await vl.countTokens(messages(2))) - one
+  const words = 1 + Math.floor((promptTokens - one) / perWord)
+  const { usage, timings } = await vl.stream(messages(words), { ...greedy, maxTokens: 1 }).result
   return (usage.promptTokens - usage.cachedTokens) / (timings.prefillMs / 1000)
 }
 
