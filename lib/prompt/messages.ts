@@ -2,6 +2,7 @@
  * What a caller writes: messages, their content parts, and the builders for both. Three spellings of a part are
  * accepted (ours, the Qwen READMEs', OpenAI's); `normalise.ts` turns them into one.
  */
+import { isFloat32Array } from 'node:util/types'
 import { invalidArgument } from '../errors'
 import type { Grid, Size } from '../media/geometry'
 import type { ImageSource } from '../media/source'
@@ -131,7 +132,7 @@ const brand = Symbol.for('qwenvl-native.embedding')
  */
 export function imageEmbedding(fields: Omit<ImageEmbedding, 'type'>): ImageEmbedding {
   const { data, tokens, width } = fields
-  if (!(data instanceof Float32Array)) throw invalidArgument('data', 'a Float32Array', data)
+  if (!isFloat32Array(data)) throw invalidArgument('data', 'a Float32Array', data)
   if (data.length !== tokens * width) {
     throw invalidArgument('data', `${tokens} rows of ${width} values`, data.length)
   }

@@ -1,4 +1,5 @@
 /** Every accepted spelling of a conversation → one internal form, checked; an error names the exact place. */
+import { isInt32Array } from 'node:util/types'
 import { z } from 'zod'
 import { InvalidArgumentError, QwenVLError, invalidArgument } from '../errors'
 import type { ImageSource } from '../media/source'
@@ -78,7 +79,7 @@ const toolCallSchema = z.strictObject(
 const messageSchema = z.strictObject({
   role: z.enum(['system', 'user', 'assistant', 'tool'], { error: "'system', 'user', 'assistant' or 'tool'" }),
   content: z.unknown().optional(),
-  tokens: z.instanceof(Int32Array, { error: 'an Int32Array of token ids' }).optional(),
+  tokens: z.custom<Int32Array>(isInt32Array, { error: 'an Int32Array of token ids' }).optional(),
   tool_calls: z.array(toolCallSchema, { error: 'an array of tool calls' }).nullish(),
   reasoning_content: string.nullish(),
   tool_call_id: string.nullish(),

@@ -71,6 +71,7 @@ describe.each(['qwen2vl', 'qwen2.5vl', 'qwen3vl'])('%s', (generation) => {
         model: join(folder, `model-${precision.type}.gguf`),
         mmproj: join(folder, `mmproj-${precision.type}.gguf`),
         contextSize: 1024,
+        threads: 1,
         flashAttention: 'off',
         cacheType: 'f32',
       })
