@@ -1,0 +1,59 @@
+/** `ask`: a question about pictures, the answer as it is generated. */
+import { system, user } from '../index'
+import type { GenerateOptions, GenerationResult, GenerationStream } from '../index'
+import { withModel } from './model'
+import type { ModelFlags } from './model'
+import { json, print } from './output'
+import { picture, pictureSizes } from './picture'
+
+export interface AskFlags extends ModelFlags {
+  readonly question: string
+  readonly system?: string
+  readonly maxTokens?: number
+  readonly temperature?: number
+  readonly seed?: number
+}
+
+export async function ask(images: readonly string[], flags: AskFlags, signal: AbortSignal): Promise<void> {
+  const messages = [
+    ...(flags.system === undefined ? [] : [system(flags.system)]),
+    user(...images.map(picture), flags.question),
+  ]
+  await withModel(flags, signal, async (model) => {
+    const stream = model.stream(messages, { ...generateOptions(flags), signal })
+    if (flags.json) await print(json(await stream.result), signal)
+    else await printText(stream, signal)
+    if (flags.verbose) process.stderr.write(report(await stream.result))
+  })
+}
+
+function generateOptions({ maxTokens, temperature, seed }: AskFlags): GenerateOptions {
+  return {
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(temperature !== undefined && { temperature }),
+    ...(seed !== undefined && { seed }),
+  }
+}
+
+async function printText(stream: GenerationStream, signal: AbortSignal): Promise<void> {
+  let last = ''
+  for await (const part of stream) {
+    if (part.type !== 'text' || part.text === '') continue
+    last = part.text
+    await print(part.text, signal)
+  }
+  if (!last.endsWith('\n')) await print('\n', signal)
+}
+
+/** What happened, for people; `--json` has all of it. */
+function report({ images, usage, timings, finishReason }: GenerationResult): string {
+  const ms = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`
+  const rate = usage.completionTokens / (timings.generateMs / 1000)
+  const pictures = images.map((entry, index) => `picture ${index + 1}: ${pictureSizes(entry)}\n`)
+  return [
+    ...pictures,
+    `read pictures ${ms(timings.decodeImageMs)}, encode ${ms(timings.encodeMs)}, `,
+    `prefill ${usage.promptTokens} tokens ${ms(timings.prefillMs)}, `,
+    `generate ${usage.completionTokens} tokens ${ms(timings.generateMs)} (${rate.toFixed(1)}/s), ended by ${finishReason}\n`,
+  ].join('')
+}

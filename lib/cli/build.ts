@@ -1,0 +1,22 @@
+/** `build`: compiles the native part with the script that the package carries. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+/** A kind is there when its switch was given. */
+export interface BuildFlags {
+  readonly cuda?: true
+  readonly metal?: true
+  readonly vulkan?: true
+  readonly release?: true
+  readonly jobs?: number
+}
+
+/** The script tells its progress and errors itself; its exit code becomes ours. Ctrl-C reaches it by the terminal. */
+export async function build({ jobs, ...kinds }: BuildFlags): Promise<void> {
+  const script = join(__dirname, '../../scripts/build.mjs')
+  const switches = Object.keys(kinds).map((kind) => `--${kind}`)
+  const args = [script, ...switches, ...(jobs === undefined ? [] : [`--jobs=${jobs}`])]
+  const [code] = (await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'close')) as [number | null]
+  process.exitCode = code ?? 1
+}

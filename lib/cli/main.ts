@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+/** The command line: which commands and options there are, how a run ends. Each command lives in its own file. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { ask } from './ask'
+import type { AskFlags } from './ask'
+import { build } from './build'
+import type { BuildFlags } from './build'
+import { embed } from './embed'
+import type { EmbedFlags } from './embed'
+import { errorLine, errorLog } from './failure'
+import { info } from './info'
+import { inspect } from './inspect'
+import type { InspectFlags } from './inspect'
+import type { ModelFlags } from './model'
+
+/** Exit codes of a run that was stopped from outside; a closed pipe is how `| head` says that it has enough. */
+const exitCodes = { SIGINT: 130, SIGTERM: 143, pipe: 0 }
+
+const stop = new AbortController()
+const { signal } = stop
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort(exitCodes[name]))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  stop.abort(exitCodes.pipe)
+})
+
+const program = new Command('qwenvl-native')
+  .description('Ask Qwen-VL models (GGUF) about pictures, on this machine.')
+  .version(packageVersion())
+  .showSuggestionAfterError(false)
+  .configureOutput({ outputError: (text, write) => write(`${text.trim()}\n`) })
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ qwenvl-native ask dog.jpg -q "What breed is this?" --model m.gguf --mmproj mmproj.gguf
+  $ export QWENVL_MODEL=m.gguf QWENVL_MMPROJ=mmproj.gguf
+  $ qwenvl-native ask before.png after.png -q "What changed?" --max-tokens 200
+  $ qwenvl-native ask receipt.jpg -q "The total?" --temperature 0 --json
+  $ qwenvl-native inspect --messages messages.json
+  $ qwenvl-native embed dog.jpg --out dog.f32
+
+Every command explains itself: qwenvl-native help ask`,
+  )
+
+withModel(program.command('ask'))
+  .description('answer a question, about pictures or without; the answer is streamed to stdout')
+  .argument('[images...]', 'pictures in their order: paths, URLs or data URIs; - reads one from stdin')
+  .requiredOption('-q, --question <text>', 'what to ask')
+  .option('--system <text>', 'system message')
+  .option('--max-tokens <n>', 'most generated tokens (default: what the context holds)', number)
+  .option('--temperature <x>', '0: always the likeliest token (default: that of the model)', number)
+  .option('--seed <n>', 'same seed, same answer (default: a new one each time)', number)
+  .action((images: string[], flags: AskFlags) => ask(images, flags, signal))
+
+withModel(program.command('embed'))
+  .description('write what the vision encoder makes of a picture: little-endian float32, row after row')
+  .argument('<image>', 'path, URL or data URI; - reads it from stdin')
+  .requiredOption('-o, --out <file>', 'file to write')
+  .action((picture: string, flags: EmbedFlags) => embed(picture, flags, signal))
+
+withModel(program.command('inspect'))
+  .description('show what the model really sees: prompt, token ids, picture sizes, positions')
+  .requiredOption('--messages <file>', 'conversation as JSON, as for QwenVL.chat(); - reads it from stdin')
+  .action((flags: InspectFlags) => inspect(flags, signal))
+
+withModel(program.command('info'))
+  .description('show the facts of a model')
+  .action((flags: ModelFlags) => info(flags, signal))
+
+program
+  .command('build')
+  .description(
+    'compile the native part on this machine: once, some minutes; needs a C++17 compiler, CMake and git',
+  )
+  .option('--cuda', 'for NVIDIA GPUs; needs the CUDA toolkit')
+  .option('--metal', 'for Apple GPUs; the default on macOS')
+  .option('--vulkan', 'for GPUs with Vulkan; needs the Vulkan SDK')
+  .option('--release', 'portable, for all processors of this platform')
+  .option('--jobs <n>', 'parallel compilers (default: one for each core)', number)
+  .action((flags: BuildFlags) => build(flags))
+
+void main()
+
+async function main(): Promise<void> {
+  try {
+    await program.parseAsync()
+  } catch (error) {
+    if (signal.aborted) return
+    process.stderr.write(`${errorLine(error)}\n`)
+    if (process.argv.includes('--verbose')) process.stderr.write(errorLog(error))
+    process.exitCode = 1
+  } finally {
+    if (signal.aborted) process.exitCode = signal.reason as number
+  }
+}
+
+/** The options of all commands that load a model. */
+function withModel(command: Command): Command {
+  return command
+    .addOption(new Option('-m, --model <file>', 'GGUF file of the model').env('QWENVL_MODEL'))
+    .addOption(new Option('--mmproj <file>', 'GGUF file of its vision projector').env('QWENVL_MMPROJ'))
+    .option('--context-size <n>', 'tokens that prompt and answer may take together (default: 8192)', number)
+    .option('--threads <n>', 'threads for computing (default: the physical cores)', number)
+    .option('--gpu-layers <n>', 'decoder layers on the GPU: -1 all, 0 none (default: -1)', number)
+    .option('--min-pixels <n>', 'smallest area of a picture as the model sees it', number)
+    .option('--max-pixels <n>', 'largest area of a picture as the model sees it', number)
+    .option('--json', 'print one JSON object instead', false)
+    .option('--verbose', 'tell more on stderr: times, and the native log of an error', false)
+}
+
+/** The ranges are checked by the API. */
+function number(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It has to be a number.')
+  return value
+}
+
+function packageVersion(): string {
+  const manifest = readFileSync(join(__dirname, '../../package.json'), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}
