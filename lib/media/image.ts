@@ -222,7 +222,7 @@ function unreadable(source: ImageSource, input: Buffer | undefined, cause: unkno
   const what = format
     ? `is ${format}, which cannot be read. Convert it to ${formats}`
     : /unsupported image format/.test(message)
-      ? `is no picture in a known format. Pass ${formats}`
+      ? `is no picture in a known format, or only the beginning of one. Pass ${formats}`
       : `is damaged or incomplete (${reason}). Save, copy or download it again`
   return new ImageError('IMAGE_CORRUPT', `${nameOf(source)} ${what}.`, {
     cause,
