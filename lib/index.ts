@@ -14,6 +14,8 @@ export type {
   Usage,
 } from './stream'
 export type { GenerateOptions, LoadOptions } from './options'
+export { systemReport } from './system'
+export type { SystemReport } from './system'
 export { assistant, image, imageEmbedding, system, text, user } from './prompt/messages'
 export type {
   ContentPart,

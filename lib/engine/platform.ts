@@ -47,10 +47,15 @@ export function loadAddon(host: Host = thisHost()): NativeAddon {
   return addon
 }
 
+/** Absolute path of the loaded addon. */
+export function binaryPath(): string {
+  if (loadedFrom === undefined) loadAddon()
+  return loadedFrom ?? ''
+}
+
 /** Absolute folder with the ggml backends of the loaded addon. */
 export function backendFolder(): string {
-  if (loadedFrom === undefined) loadAddon()
-  return folderOf(loadedFrom ?? '')
+  return folderOf(binaryPath())
 }
 
 /** Prebuilt Linux binaries keep their libraries in a folder named after the C library. */
