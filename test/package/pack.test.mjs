@@ -220,7 +220,7 @@ describe('ELF', { skip: process.platform !== 'linux' }, () => {
       )
       assert.deepEqual(foreign, [], path)
       for (const name of values(text, 'SONAME'))
-        assert.match(name, /^(libqvn-[\w-]+\.so|libggml-[\w.-]+\.so|qwenvl-native(\.\w+)?\.node)$/)
+        assert.match(name, /^(libqvn-[\w.-]+\.so|libggml-[\w.-]+\.so|qwenvl-native(\.\w+)?\.node)$/)
     }
   })
 
