@@ -32,6 +32,9 @@ class Decoder {
     void decode_image(const SequenceItem & item, const std::vector<float> & rows,
                       const std::vector<int32_t> & positions);
 
+    // Waits until a GPU has computed what was decoded, so that times are true.
+    void synchronize() { llama_synchronize(ctx_.get()); }
+
     int batch_size() const { return static_cast<int>(llama_n_batch(ctx_.get())); }
     // Logits of the last decoded token, [vocabulary]. Valid until the next decode.
     float * logits() { return llama_get_logits_ith(ctx_.get(), -1); }

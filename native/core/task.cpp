@@ -106,6 +106,9 @@ class Generation {
                 i = prefill_text(i);
             }
         }
+        const auto start = Clock::now();
+        context_.decoder.synchronize();
+        end_.timings.prefill_ms += milliseconds_since(start);
         accept_prompt();
     }
 
