@@ -127,15 +127,17 @@ async function compile({ folder, config, defines, prebuild }) {
   const kind = prebuild ? 'release' : 'developer'
   const minutes = Math.max(1, Math.round(CORE_SECONDS[kind] / Number(options.jobs) / 60))
   const status = progress(
-    `compiling llama.cpp and the addon (at most about ${minutes} min on ${options.jobs} cores)`,
+    `compiling llama.cpp and the addon (once, about ${minutes} min on ${options.jobs} cores)`,
   )
   const log = createWriteStream(join(folder, 'build.log'))
   const lines = []
+  const start = Date.now()
   const onLine = (line) => {
     log.write(`${line}\n`)
     lines.push(line)
     const step = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line)
-    if (step) status.update(`${Math.floor(step[2] ? (100 * step[1]) / step[2] : Number(step[1]))} %`)
+    if (step)
+      status.update(standing(step[2] ? Number(step[1]) / Number(step[2]) : Number(step[1]) / 100, start))
   }
   const cmakeJs = (command, ...args) =>
     runCmakeJs([command, '--directory', root, '--out', folder, '--config', config, ...args], onLine)
@@ -163,6 +165,13 @@ async function compile({ folder, config, defines, prebuild }) {
   } finally {
     log.end()
   }
+}
+
+/** "42 %, about 2 min left" */
+function standing(fraction, start) {
+  const minutes = Math.ceil(((Date.now() - start) / 60_000) * (1 / fraction - 1))
+  const left = fraction > 0.05 && fraction < 1 ? `, about ${minutes} min left` : ''
+  return `${Math.floor(100 * fraction)} %${left}`
 }
 
 /** The log from its first error on, else its end. */
