@@ -243,7 +243,11 @@ void Engine::wait_for_reader(Request & request) {
         return;
     }
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return request.unread < kMostUnread || request.cancelled || closing_; });
+    // Who waits in the queue must not depend on the reader of another answer: two streams that are read one after the
+    // other would wait for each other. What is then produced ahead is bounded by the context.
+    changed_.wait(lock, [&] {
+        return request.unread < kMostUnread || request.cancelled || closing_ || !queue_.empty();
+    });
 }
 
 EngineInfo Engine::info(const Decoder & decoder, bool has_vision, int threads) const {

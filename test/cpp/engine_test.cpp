@@ -51,8 +51,12 @@ class Recorder {
             changed_.notify_all();
         };
     }
-    template <typename Body> bool has(int64_t request) const { return find<Body>(request) != nullptr; }
-    template <typename Body> void wait(int64_t request) {
+    template <typename Body>
+    bool has(int64_t request) const {
+        return find<Body>(request) != nullptr;
+    }
+    template <typename Body>
+    void wait(int64_t request) {
         std::unique_lock<std::mutex> lock(mutex_);
         if (!changed_.wait_for(lock, std::chrono::seconds(30), [&] { return find<Body>(request) != nullptr; })) {
             check::fail(__FILE__, __LINE__, "no event of the expected kind within 30 s");
@@ -63,7 +67,8 @@ class Recorder {
         changed_.wait_for(lock, std::chrono::seconds(30),
                           [&] { return find<End>(request) != nullptr || find<RequestError>(request) != nullptr; });
     }
-    template <typename Body> Body get(int64_t request) const {
+    template <typename Body>
+    Body get(int64_t request) const {
         const std::lock_guard<std::mutex> lock(mutex_);
         const Body * found = find<Body>(request);
         return found != nullptr ? *found : Body{};
@@ -82,7 +87,8 @@ class Recorder {
     const std::vector<Event> & events() const { return events_; }
 
   private:
-    template <typename Body> const Body * find(int64_t request) const {
+    template <typename Body>
+    const Body * find(int64_t request) const {
         for (const auto & event : events_) {
             if (event.request == request && std::holds_alternative<Body>(event.body)) {
                 return &std::get<Body>(event.body);
@@ -235,6 +241,17 @@ TEST(a_request_that_nobody_reads_is_parked) {
     CHECK_EQ(running.events.tokens(1).size(), 256u);
     running.engine->acknowledge(1, 200);
     running.events.wait<End>(1);
+    CHECK_EQ(running.events.get<End>(1).completion_tokens, 400);
+}
+
+TEST(a_request_that_nobody_reads_holds_up_no_other) {
+    Running running;
+    running.submit(1, prompt({1}, 400));
+    while (running.events.tokens(1).size() < 256) {
+        std::this_thread::yield();
+    }
+    running.submit(2, prompt({1}, 2));
+    running.events.wait<End>(2);
     CHECK_EQ(running.events.get<End>(1).completion_tokens, 400);
 }
 

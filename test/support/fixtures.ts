@@ -1,0 +1,30 @@
+/** Files of the tests: tiny models with random weights, pictures. */
+import { join } from 'node:path'
+
+export const root = join(__dirname, '..', '..')
+
+export type FixtureId = 'qwen2vl' | 'qwen2.5vl' | 'qwen3vl'
+
+/** Model and projector of a generation, as load options. */
+export function pair(id: FixtureId = 'qwen2vl', precision: 'f32' | 'f16' = 'f32') {
+  const folder = join(root, 'test', 'fixtures', id)
+  return { model: join(folder, `model-${precision}.gguf`), mmproj: join(folder, `mmproj-${precision}.gguf`) }
+}
+
+export function picture(name: string): string {
+  return join(root, 'test', 'fixtures', 'images', name)
+}
+
+/** What makes a tiny model quick and its numbers exact. */
+export const small = { contextSize: 512, threads: 1, flashAttention: 'off', cacheType: 'f32', mmap: false } as const
+
+/** RGB noise that is the same everywhere. */
+export function noise(width: number, height: number, seed = 1): Uint8Array {
+  const pixels = new Uint8Array(width * height * 3)
+  let state = seed >>> 0
+  for (let i = 0; i < pixels.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    pixels[i] = state >>> 24
+  }
+  return pixels
+}
