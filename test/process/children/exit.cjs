@@ -2,7 +2,6 @@
  * exit.cjs <state> <way>: brings the engine into a state, sends 'reached', and ends the process (or a worker) in a
  * way. Nothing here disposes of anything.
  */
-const { once } = require('node:events')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads')
 const { package: qwenvl, engine, options, params } = require('./package.cjs')
@@ -56,17 +55,17 @@ const ways = {
   'worker-throw': () => setImmediate(() => { throw new Error('thrown on purpose') }), // prettier-ignore
   SIGTERM: () => process.kill(process.pid, 'SIGTERM'),
   SIGINT: () => process.kill(process.pid, 'SIGINT'),
-  // The parent acts:
+  // The parent acts, and finds them alive:
   disconnect: () => process.once('disconnect', () => process.exit(0)),
-  'worker-terminate': () => undefined,
-  'exit-beside-worker': () => undefined,
+  'worker-terminate': () => setInterval(() => undefined, 1000),
+  'exit-beside-worker': () => setInterval(() => undefined, 1000),
 }
 
 async function inWorker() {
   const worker = new Worker(__filename, { workerData: [state, way] })
   worker.on('error', ({ message }) => process.stdout.write(`${message}\n`))
   worker.once('exit', (code) => process.stdout.write(`worker ended with ${code}\n`))
-  await once(worker, 'message')
+  await new Promise((resolve) => worker.once('message', resolve)) // events.once() would reject on 'error'
   process.send('reached')
   if (way === 'worker-terminate') await worker.terminate()
   if (way === 'exit-beside-worker') process.exit(3)
