@@ -1,17 +1,38 @@
-/** `info`: the facts of a model. */
-import type { ModelInfo } from '../index'
+/** `info`: the facts of the installation, and of a model where one is named. */
+import { systemReport } from '../index'
+import type { ModelInfo, SystemReport } from '../index'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
 import { facts, json, print } from './output'
 
 export async function info(flags: ModelFlags, signal: AbortSignal): Promise<void> {
-  await withModel(flags, signal, (model) =>
-    print(flags.json ? json(model.info) : describe(model.info), signal),
-  )
+  const system = systemReport()
+  const model = flags.model ? await withModel(flags, signal, async (loaded) => loaded.info) : undefined
+  const sections = [describeSystem(system), ...(model ? [describeModel(model)] : [])]
+  await print(flags.json ? json({ system, model }) : sections.join('\n'), signal)
 }
 
-/** For people: one fact a line. */
-export function describe(info: ModelInfo): string {
+function describeSystem({
+  version,
+  llamaCpp,
+  binary,
+  build,
+  node,
+  platform,
+  devices,
+  memory,
+}: SystemReport): string {
+  return facts({
+    'qwenvl-native': version,
+    'llama.cpp': llamaCpp,
+    binary: `${binary} (${build === 'native' ? 'for this machine' : 'for all processors'})`,
+    node: `${node}, ${platform}`,
+    memory: `${quantity(memory)}B`,
+    devices: devices.map(({ name, description }) => `${name} (${description})`).join(', '),
+  })
+}
+
+function describeModel(info: ModelInfo): string {
   const { factor, minPixels, maxPixels } = info.image
   const tokens = (pixels: number) => Math.round(pixels / factor ** 2)
   return facts({

@@ -22,14 +22,13 @@ export async function inspect(flags: InspectFlags, signal: AbortSignal): Promise
 }
 
 async function readMessages(path: string): Promise<MessagesInput> {
-  const name = path === '-' ? 'stdin' : path
   try {
     const content = path === '-' ? await text(process.stdin) : await readFile(path, 'utf8')
     return JSON.parse(content) as MessagesInput
   } catch (error) {
-    const reason =
-      error instanceof SyntaxError ? `is not JSON: ${error.message}` : `cannot be read: ${String(error)}`
-    throw new InvalidArgumentError('INVALID_ARGUMENT', `The messages (${name}): ${reason}.`, { cause: error })
+    const problem = error instanceof SyntaxError ? 'is not JSON' : 'cannot be read'
+    const message = `${path === '-' ? 'stdin' : path} ${problem}: ${(error as Error).message}.`
+    throw new InvalidArgumentError('INVALID_ARGUMENT', message, { cause: error })
   }
 }
 

@@ -67,7 +67,7 @@ withModel(program.command('inspect'))
   .action((flags: InspectFlags) => inspect(flags, signal))
 
 withModel(program.command('info'))
-  .description('show the facts of a model')
+  .description('show the facts of the installation, and of a model where one is named')
   .action((flags: ModelFlags) => info(flags, signal))
 
 program

@@ -1,5 +1,5 @@
 /** The model of a command: from flags to a loaded model, with progress on a terminal, disposed at the end. */
-import { invalidArgument } from '../errors'
+import { InvalidArgumentError } from '../errors'
 import { QwenVL } from '../qwenvl'
 
 /** Flags of every command that loads a model. */
@@ -22,8 +22,12 @@ export async function withModel<T>(
   work: (model: QwenVL) => Promise<T>,
 ): Promise<T> {
   const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels } = flags
-  if (!model)
-    throw invalidArgument('model', 'the path of a GGUF file; QWENVL_MODEL sets it for all commands', model)
+  if (!model) {
+    throw new InvalidArgumentError(
+      'INVALID_ARGUMENT',
+      'No model. Pass --model <file>, or set QWENVL_MODEL for all commands.',
+    )
+  }
   const loaded = await QwenVL.load({
     model,
     ...(mmproj && { mmproj }),

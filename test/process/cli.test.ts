@@ -1,0 +1,347 @@
+/** The command line as it is shipped: dist/cli/main.js in child processes, on a tiny random model. */
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { GenerationResult, ImageEmbedding, ModelInfo, PromptInspection, SystemReport } from '../../lib'
+import { cli, fixture, root, run, start, withModel } from './program'
+import type { Ended, ProgramOptions } from './program'
+
+type Answer = Omit<GenerationResult, 'tokens'> & { readonly tokens: readonly number[] }
+type Inspected = Pick<PromptInspection, 'text' | 'ropeDelta' | 'images'> & {
+  readonly tokens: readonly number[]
+  readonly positions: Readonly<Record<'t' | 'h' | 'w', readonly number[]>>
+}
+type Embedded = Omit<ImageEmbedding, 'data' | 'type'> & { readonly bytes: number }
+interface Info {
+  readonly system: SystemReport
+  readonly model?: ModelInfo
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'qwenvl-cli-'))
+const picture = fixture('images/scene.png')
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+const question = ['-q', 'What is in this picture?']
+const short = ['--max-tokens', '8', '--seed', '1']
+const endless = ['--temperature', '0', '--max-tokens', '1000000', '--context-size', '32768']
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Runs a command that has to succeed, silently but for stdout. */
+async function qwenvl(args: readonly string[], options?: ProgramOptions): Promise<string> {
+  const ended = await run([cli, ...args], options)
+  expect({ ...ended, stdout: '' }).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
+  return ended.stdout
+}
+
+async function qwenvlJson<T>(args: readonly string[], options?: ProgramOptions): Promise<T> {
+  const stdout = await qwenvl([...args, '--json'], options)
+  expect(stdout.trimEnd().split('\n')).toHaveLength(1)
+  return JSON.parse(stdout) as T
+}
+
+/** What a failed command said, after checking that it is one line of the agreed form. */
+async function errorOf(args: readonly string[], options?: ProgramOptions): Promise<string> {
+  const { code, stdout, stderr } = await run([cli, ...args], options)
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toMatch(/^error: [^\n]+\n$/)
+  return stderr
+}
+
+describe('ask', () => {
+  test('answers about a picture, as text and as one JSON object of the same answer', async () => {
+    const text = await qwenvl(['ask', picture, ...question, ...short])
+    const answer = await qwenvlJson<Answer>(['ask', picture, ...question, ...short])
+
+    expect(`${answer.text}${answer.text.endsWith('\n') ? '' : '\n'}`).toBe(text)
+    expect(answer).toEqual({
+      text: expect.any(String),
+      tokens: expect.any(Array),
+      finishReason: expect.stringMatching(/^(stop|length)$/),
+      usage: { promptTokens: expect.any(Number), cachedTokens: 0, completionTokens: expect.any(Number) },
+      timings: {
+        queueMs: expect.any(Number),
+        decodeImageMs: expect.any(Number),
+        encodeMs: expect.any(Number),
+        prefillMs: expect.any(Number),
+        generateMs: expect.any(Number),
+      },
+      images: [
+        {
+          original: { width: 211, height: 158 },
+          processed: { width: expect.any(Number), height: expect.any(Number) },
+          grid: { t: 1, h: expect.any(Number), w: expect.any(Number) },
+          tokens: expect.any(Number),
+          encodeMs: expect.any(Number),
+          cached: false,
+        },
+      ],
+    })
+    const { processed, grid, tokens } = only(answer.images)
+    expect(processed).toEqual({ width: grid.w * 16, height: grid.h * 16 })
+    expect(tokens).toBe((grid.w * grid.h) / 4)
+    expect(answer.usage.promptTokens).toBeGreaterThan(tokens)
+    expect(answer.tokens.length).toBeLessThanOrEqual(8)
+  })
+
+  test('takes the files from options too, and a question without pictures', async () => {
+    const files = ['--model', withModel.QWENVL_MODEL, '--mmproj', withModel.QWENVL_MMPROJ]
+    const { images, usage } = await qwenvlJson<Answer>(['ask', ...question, ...short, ...files], { env: {} })
+    expect(images).toEqual([])
+    expect(usage.completionTokens).toBeGreaterThan(0)
+  })
+
+  test('hands its options to the model', async () => {
+    const { usage, finishReason } = await qwenvlJson<Answer>([
+      ...['ask', ...question, '--temperature', '0', '--max-tokens', '2', '--threads', '1', '--seed', '3'],
+    ])
+    expect({ completionTokens: usage.completionTokens, finishReason }).toEqual({
+      completionTokens: 2,
+      finishReason: 'length',
+    })
+    const plain = await qwenvlJson<Answer>(['ask', ...question, ...short])
+    const instructed = await qwenvlJson<Answer>([
+      'ask',
+      ...question,
+      ...short,
+      '--system',
+      'Answer in one word.',
+    ])
+    expect(instructed.usage.promptTokens).toBeGreaterThan(plain.usage.promptTokens)
+
+    const small = await qwenvlJson<Answer>([
+      'ask',
+      picture,
+      ...question,
+      ...short,
+      '--min-pixels',
+      '1024',
+      '--max-pixels',
+      '4096',
+    ])
+    const { width, height } = only(small.images).processed
+    expect(width * height).toBeLessThanOrEqual(4096)
+  })
+
+  test('keeps the order of pictures and reads one from stdin', async () => {
+    const input = readFileSync(fixture('images/wide.png'))
+    const { images } = await qwenvlJson<Answer>(['ask', picture, '-', ...question, ...short], { input })
+    const wide = await qwenvlJson<Answer>(['ask', fixture('images/wide.png'), ...question, ...short])
+    expect(images.map(({ original }) => original)).toEqual([
+      { width: 211, height: 158 },
+      only(wide.images).original,
+    ])
+  })
+
+  test('--verbose tells sizes and times on stderr', async () => {
+    const { code, stderr } = await run([cli, 'ask', picture, ...question, ...short, '--verbose'])
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^picture 1: 211×158 → \d+×\d+ pixels, grid 1×\d+×\d+, \d+ tokens$/m)
+    expect(stderr).toMatch(/prefill \d+ tokens .* generate \d+ tokens/)
+  })
+})
+
+describe('embed', () => {
+  test('writes rows of little-endian float32 and tells their shape', async () => {
+    const file = join(folder, 'scene.f32')
+    const summary = await qwenvlJson<Embedded>(['embed', picture, '--out', file])
+    const { tokens, width, grid } = summary
+    const bytes = readFileSync(file)
+
+    expect(summary).toMatchObject({
+      file,
+      type: 'float32',
+      byteOrder: 'little-endian',
+      shape: [tokens, width],
+    })
+    expect(tokens).toBe((grid.h * grid.w) / 4)
+    expect(bytes.length).toBe(tokens * width * 4)
+    expect(summary.bytes).toBe(bytes.length)
+    const values = Array.from({ length: tokens * width }, (_, index) => bytes.readFloatLE(index * 4))
+    expect(values.every(Number.isFinite)).toBe(true)
+    expect(new Set(values).size).toBeGreaterThan(width)
+  })
+
+  test('prints the same for people', async () => {
+    const file = join(folder, 'again.f32')
+    expect(await qwenvl(['embed', picture, '--out', file])).toMatch(
+      /again\.f32: \d+ × \d+ float32, little-endian, \d+ bytes; 211×158 → /,
+    )
+  })
+})
+
+describe('inspect', () => {
+  const messages = [{ role: 'user', content: [{ type: 'image', image: picture }, question[1]] }]
+  const file = join(folder, 'messages.json')
+  beforeAll(() => writeFileSync(file, JSON.stringify(messages)))
+
+  test('shows the rows of a conversation: as many positions as ids, a picture as its tokens', async () => {
+    const { text, tokens, positions, ropeDelta, images } = await qwenvlJson<Inspected>([
+      'inspect',
+      '--messages',
+      file,
+    ])
+    const sizes = only(images)
+
+    expect(text).toContain('<|vision_start|><|image_pad|><|vision_end|>What is in this picture?')
+    expect(Object.keys(positions)).toEqual(['t', 'h', 'w'])
+    for (const row of [positions.t, positions.h, positions.w]) expect(row).toHaveLength(tokens.length)
+    expect(ropeDelta).toBe(Math.max(...positions.t, ...positions.h, ...positions.w) + 1 - tokens.length)
+
+    const pad = mostFrequent(tokens)
+    const first = tokens.indexOf(pad)
+    expect(tokens.filter((token) => token === pad)).toHaveLength(sizes.tokens)
+    expect(new Set(positions.t.slice(first, first + sizes.tokens)).size).toBe(1)
+    expect(new Set(positions.h.slice(first, first + sizes.tokens)).size).toBe(sizes.grid.h / 2)
+    expect(new Set(positions.w.slice(first, first + sizes.tokens)).size).toBe(sizes.grid.w / 2)
+  })
+
+  test('counts what `ask` then computes', async () => {
+    const { tokens } = await qwenvlJson<Inspected>(['inspect', '--messages', file])
+    const { usage } = await qwenvlJson<Answer>(['ask', picture, ...question, ...short])
+    expect(usage.promptTokens).toBe(tokens.length)
+  })
+
+  test('abbreviates pictures for people, and reads stdin', async () => {
+    const { tokens, images } = await qwenvlJson<Inspected>(['inspect', '--messages', file])
+    const text = await qwenvl(['inspect', '--messages', '-'], { input: JSON.stringify(messages) })
+    expect(text).toContain(`${mostFrequent(tokens)} × ${only(images).tokens}\n`)
+    expect(text).toContain(`tokens: ${tokens.length}, rope delta`)
+    expect(text.split('\n').length).toBeLessThan(40)
+  })
+})
+
+describe('info', () => {
+  test('prints the facts of the installation and of the model, or all of them as JSON', async () => {
+    const { system, model } = await qwenvlJson<Info>(['info'])
+    expect(system).toMatchObject({ version, node: process.version })
+    expect(model).toMatchObject({ generation: 'qwen3vl', generationName: 'Qwen3-VL', image: { factor: 32 } })
+
+    const text = await qwenvl(['info'])
+    expect(text).toMatch(new RegExp(`^qwenvl-native +${version}$`, 'm'))
+    expect(text).toMatch(/^generation +Qwen3-VL \(qwen3vl\)$/m)
+  })
+
+  test('needs no projector', async () => {
+    const env = { QWENVL_MODEL: withModel.QWENVL_MODEL }
+    expect(await qwenvl(['info'], { env })).toMatch(/^picture encoder +none: pass --mmproj$/m)
+  })
+
+  test('needs no model', async () => {
+    expect(await qwenvlJson<Info>(['info'], { env: {} })).toEqual({ system: expect.any(Object) })
+    expect(await qwenvl(['info'], { env: {} })).not.toMatch(/generation/)
+  })
+})
+
+describe('an error is one line and exit code 1:', () => {
+  const corrupt = join(folder, 'corrupt.png')
+  beforeAll(() => writeFileSync(corrupt, readFileSync(picture).subarray(0, 500)))
+
+  const textOnly = { env: { QWENVL_MODEL: withModel.QWENVL_MODEL } }
+  const long = ['-q', 'word '.repeat(5000)]
+
+  test.each<{ name: string; args: readonly string[]; expected: RegExp; options?: ProgramOptions }>([
+    { name: 'no model', args: ['ask', ...question], expected: /--model.*QWENVL_MODEL/, options: { env: {} } },
+    { name: 'a missing model', args: ['info', '-m', 'no-such.gguf'], expected: /'no-such\.gguf'/ },
+    { name: 'a file that is no GGUF', args: ['info', '-m', picture], expected: /is not a GGUF file/ },
+    {
+      name: 'swapped files',
+      args: ['info', '-m', withModel.QWENVL_MMPROJ, '--mmproj', withModel.QWENVL_MODEL],
+      expected: /--model and --mmproj are swapped/,
+    },
+    {
+      name: 'a picture without projector',
+      args: ['ask', picture, ...question],
+      expected: /Pass --mmproj\.$/m,
+      options: textOnly,
+    },
+    { name: 'a corrupt picture', args: ['ask', corrupt, ...question], expected: /corrupt\.png' is damaged/ },
+    { name: 'a missing picture', args: ['ask', 'no-such.png', ...question], expected: /'no-such\.png'/ },
+    { name: 'no question', args: ['ask', picture], expected: /--question/ },
+    {
+      name: 'an unknown option',
+      args: ['ask', ...question, '--temprature', '0'],
+      expected: /unknown option '--temprature'/,
+    },
+    { name: 'an unknown command', args: ['aks'], expected: /unknown command 'aks'/ },
+    {
+      name: 'no number',
+      args: ['ask', ...question, '--seed', 'x'],
+      expected: /--seed <n>' argument 'x' is invalid\..*number/,
+    },
+    {
+      name: 'out of range',
+      args: ['ask', ...question, '--max-tokens', '0'],
+      expected: /--max-tokens to be a whole number/,
+    },
+    {
+      name: 'a prompt that is too long',
+      args: ['ask', ...long],
+      expected: /prompt has \d+ tokens.*--context-size/,
+    },
+    {
+      name: 'missing messages',
+      args: ['inspect', '--messages', 'no-such.json'],
+      expected: /no-such\.json cannot be read/,
+    },
+    {
+      name: 'messages that are no JSON',
+      args: ['inspect', '--messages', '-'],
+      expected: /stdin is not JSON/,
+      options: { input: '[' },
+    },
+    {
+      name: 'no message',
+      args: ['inspect', '--messages', '-'],
+      expected: /`messages`/,
+      options: { input: '[]' },
+    },
+    { name: 'no folder to write to', args: ['embed', picture, '-o', 'no/such/x'], expected: /no\/such\/x/ },
+  ])('$name', async ({ args, expected, options }) => {
+    expect(await errorOf(args, options)).toMatch(expected)
+  })
+
+  test('--verbose adds what is behind it', async () => {
+    const { code, stderr } = await run([cli, 'ask', 'no-such.png', ...question, '--verbose'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^error: [^\n]+\n[^\n]+\n/)
+  })
+})
+
+describe('stopped from outside', () => {
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s during generation ends it, exit code %i', async (name, code) => {
+    const { child, ended } = start([cli, 'ask', picture, ...question, ...endless])
+    await once(child.stdout, 'data')
+    child.kill(name)
+    const result: Ended = await ended
+    expect(result).toMatchObject({ code, signal: null, stderr: '' })
+  })
+
+  test('a closed pipe ends it without a word, exit code 0', async () => {
+    const { child, ended } = start([cli, 'ask', ...question, ...endless])
+    await once(child.stdout, 'data')
+    child.stdout.destroy()
+    expect(await ended).toMatchObject({ code: 0, signal: null, stderr: '' })
+  })
+})
+
+test('help names every command and exits with 0', async () => {
+  const help = await qwenvl(['--help'], { env: {} })
+  for (const command of ['ask', 'embed', 'inspect', 'info', 'build'])
+    expect(help).toMatch(new RegExp(`^  ${command} `, 'm'))
+  expect(await qwenvl(['--version'], { env: {} })).toBe(`${version}\n`)
+})
+
+function only<T>(items: readonly T[]): T {
+  expect(items).toHaveLength(1)
+  return items[0] as T
+}
+
+function mostFrequent(values: readonly number[]): number {
+  const counts = new Map<number, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0] ?? -1
+}

@@ -1,0 +1,150 @@
+/**
+ * README.md and docs/*.md tell the truth: every js block runs as printed in a project that has the package, and every
+ * option, error code, export and flag has its line. A block marked `js setup` is put before the later ones of its file.
+ */
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as api from '../../lib'
+import { checkGenerateOptions, checkLoadOptions } from '../../lib/options'
+import { cli, fixture, root, run } from './program'
+
+const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+const read = (name: string) => readFileSync(join(root, name), 'utf8')
+const project = mkdtempSync(join(tmpdir(), 'qwenvl-docs-'))
+
+beforeAll(async () => {
+  mkdirSync(join(project, 'node_modules'))
+  symlinkSync(root, join(project, 'node_modules/qwenvl-native'), 'junction')
+  copyFileSync(fixture('images/exif-orientation-6.jpg'), join(project, 'dog.jpg'))
+  copyFileSync(fixture('images/scene.png'), join(project, 'a.png'))
+  copyFileSync(fixture('images/wide.png'), join(project, 'b.png'))
+  const summary = await run([cli, 'embed', 'dog.jpg', '--out', 'dog.f32', '--json'], { cwd: project })
+  writeFileSync(join(project, 'dog.json'), summary.stdout)
+})
+afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+interface Program {
+  readonly name: string
+  readonly code: string
+}
+
+function programsOf(document: string): Program[] {
+  const programs: Program[] = []
+  let setup = ''
+  for (const { 1: mark, 2: block = '', index } of read(document).matchAll(
+    /^```js(?: (\S+))?\n([\s\S]*?)^```$/gm,
+  )) {
+    const line = read(document).slice(0, index).split('\n').length
+    programs.push({ name: `${document}:${line}`, code: setup + block })
+    if (mark === 'setup') setup += block
+  }
+  return programs
+}
+
+const programs = documents.flatMap(programsOf)
+
+test('there are programs', () => {
+  expect(programs.filter(({ name }) => name.startsWith('README.md')).length).toBeGreaterThan(1)
+  expect(programs.filter(({ name }) => name.startsWith('docs/api.md')).length).toBeGreaterThan(5)
+})
+
+test.each(programs)('$name runs', async ({ code }) => {
+  writeFileSync(join(project, 'program.mjs'), code)
+  const ended = await run(['program.mjs'], { cwd: project })
+  expect({ code: ended.code, stderr: ended.stderr }).toEqual({ code: 0, stderr: '' })
+})
+
+test('the first program answers', async () => {
+  const program =
+    /<!-- first-program -->\s*```js\n([\s\S]*?)```\s*<!-- \/first-program -->/.exec(read('README.md'))?.[1] ??
+    ''
+  writeFileSync(join(project, 'first.mjs'), program)
+  const { stdout } = await run(['first.mjs'], { cwd: project })
+  expect(stdout).not.toBe('')
+})
+
+describe('has a line in README.md:', () => {
+  const readme = read('README.md')
+
+  test.each([
+    ['load', checkLoadOptions],
+    ['generate', checkGenerateOptions],
+  ])('every %s option', (_, check) => {
+    const names = optionsOf(check)
+    expect(names.length).toBeGreaterThan(10)
+    expect(names.filter((name) => !readme.includes(`\`${name}\``))).toEqual([])
+  })
+
+  test('every error code', () => {
+    const codes = [...read('lib/errors.ts').matchAll(/^ {2}\| '([A-Z_]+)'$/gm)].map(([, code = '']) => code)
+    expect(codes.length).toBeGreaterThan(20)
+    expect(codes.filter((code) => !readme.includes(`\`${code}\``))).toEqual([])
+  })
+})
+
+test('docs/api.md names every export', () => {
+  const text = read('docs/api.md')
+  expect(Object.keys(api).filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([])
+})
+
+test('docs/cli.md names every flag', async () => {
+  const text = read('docs/cli.md')
+  const flags: string[] = []
+  for (const command of ['ask', 'embed', 'inspect', 'info', 'build']) {
+    const { stdout } = await run([cli, 'help', command])
+    flags.push(...[...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, flag = '']) => flag))
+  }
+  expect(flags.length).toBeGreaterThan(20)
+  expect([...new Set(flags)].filter((flag) => flag !== '--help' && !text.includes(flag))).toEqual([])
+})
+
+test('links lead to files and headings that exist', () => {
+  const broken: string[] = []
+  for (const document of documents) {
+    for (const { 1: target = '' } of read(document).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      const [path = '', heading] = target.split('#')
+      const file = path === '' ? document : join(document, '..', path)
+      if (!exists(file) || (heading !== undefined && !headingsOf(file).includes(heading)))
+        broken.push(`${document}: ${target}`)
+    }
+  }
+  expect(broken).toEqual([])
+})
+
+/** The names that the check of options lists when it meets an unknown one. */
+function optionsOf(check: (options: unknown) => unknown): string[] {
+  try {
+    check({ model: 'x', unknown: 1 })
+  } catch (error) {
+    return /The options are: (.*)\./.exec((error as Error).message)?.[1]?.split(', ') ?? []
+  }
+  return []
+}
+
+function exists(file: string): boolean {
+  try {
+    return readdirSync(join(root, file, '..')).includes(file.replace(/\/$/, '').split('/').at(-1) ?? '')
+  } catch {
+    return false
+  }
+}
+
+function headingsOf(file: string): string[] {
+  return [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, '')
+      .trim()
+      .replace(/\s/g, '-'),
+  )
+}

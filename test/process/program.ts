@@ -1,0 +1,70 @@
+/** Programs of this package as child processes: what a user starts, with what a user sees of it. */
+import { spawn } from 'node:child_process'
+import type { ChildProcessByStdio } from 'node:child_process'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+
+export const root = join(__dirname, '../..')
+export const cli = join(root, 'dist/cli/main.js')
+
+/** Path of a fixture. */
+export function fixture(name: string): string {
+  return join(root, 'test/fixtures', name)
+}
+
+/** Environment that names the tiny random Qwen3-VL. */
+export const withModel = {
+  QWENVL_MODEL: fixture('qwen3vl/model-f16.gguf'),
+  QWENVL_MMPROJ: fixture('qwen3vl/mmproj-f16.gguf'),
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>
+  readonly ended: Promise<Ended>
+}
+
+export interface ProgramOptions {
+  readonly cwd?: string
+  /** Added to the environment; by default the model. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string | Buffer
+}
+
+/** Starts `node …args`. It is killed when the test's time is nearly over. */
+export function start(args: readonly string[], options: ProgramOptions = {}): Running {
+  const { cwd = root, env = withModel, input = '' } = options
+  const child = spawn(process.execPath, ['--require', join(__dirname, 'thread.cjs'), ...args], {
+    cwd,
+    env: { ...withoutModel(process.env), ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: 50_000,
+    killSignal: 'SIGKILL',
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdin.on('error', () => undefined) // it may end without reading
+  child.stdin.end(input)
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+  })
+  return { child, ended }
+}
+
+/** Runs `node …args` to its end. */
+export function run(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
+  return start(args, options).ended
+}
+
+function withoutModel(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !(name in withModel)))
+}
