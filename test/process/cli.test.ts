@@ -135,7 +135,7 @@ describe('ask', () => {
 
   test('--verbose tells sizes and times on stderr', async () => {
     const { code, stderr } = await run([cli, 'ask', picture, ...question, ...short, '--verbose'])
-    expect(code).toBe(0)
+    expect({ code, stderr }).toMatchObject({ code: 0 })
     expect(stderr).toMatch(/^picture 1: 211×158 → \d+×\d+ pixels, grid 1×\d+×\d+, \d+ tokens$/m)
     expect(stderr).toMatch(/prefill \d+ tokens .* generate \d+ tokens/)
   })
