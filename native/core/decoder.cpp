@@ -33,7 +33,7 @@ void Decoder::ThreadPoolDeleter::operator()(ggml_threadpool * pool) const {
 
 Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads,
                  std::function<bool()> cancelled)
-    : model_(std::move(model)), cancelled_(std::move(cancelled)) {
+    : context_size_(params.context_size), model_(std::move(model)), cancelled_(std::move(cancelled)) {
     LogTail tail;
     llama_context_params options = llama_context_default_params();
     options.n_ctx = static_cast<uint32_t>(params.context_size);
@@ -160,7 +160,9 @@ void Decoder::run(llama_batch & batch) {
     }
     const std::string detail = thrown.empty() ? tail.text() : thrown;
     if (status == 1) {
-        throw Error("CONTEXT_OVERFLOW", "The context is full. Use a larger `contextSize` or a shorter prompt.", detail);
+        throw Error("CONTEXT_OVERFLOW",
+                    "The context is full. Use a larger `contextSize`, a shorter prompt, or a lower `maxPixels`.",
+                    detail);
     }
     throw Error(status == -2 ? "OUT_OF_MEMORY" : "DECODE_FAILED",
                 "llama.cpp could not decode (status " + std::to_string(status) + ").", detail);

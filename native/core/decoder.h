@@ -20,7 +20,8 @@ class Decoder {
     Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads,
             std::function<bool()> cancelled);
 
-    int context_size() const { return static_cast<int>(llama_n_ctx(ctx_.get())); }
+    // As asked for; llama.cpp rounds its own size up.
+    int context_size() const { return context_size_; }
     int32_t cells() const { return sequence_.cells(); }
 
     // Keeps the longest common prefix with `prompt` and drops the rest. At least one item is left to decode, so that
@@ -48,6 +49,7 @@ class Decoder {
         void operator()(ggml_threadpool * pool) const;
     };
 
+    const int context_size_;
     std::shared_ptr<const Model> model_;
     std::function<bool()> cancelled_;
     std::unique_ptr<ggml_threadpool, ThreadPoolDeleter> threads_;
