@@ -93,6 +93,8 @@ export type Producer = (
   signal: AbortSignal,
 ) => Promise<GenerationResult>
 
+const noCredit = () => undefined
+
 export class GenerationStream implements AsyncIterable<StreamPart> {
   readonly #abort = new AbortController()
   readonly #parts: Array<{ readonly part: StreamPart; consumed: () => void }> = []
@@ -101,7 +103,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
   #ended = false
   #iterated = false
   #collecting = false
-  #wake: () => void = () => undefined
+  readonly #waiting: Array<() => void> = []
 
   /** Starts at once. @internal */
   constructor(producer: Producer, signal?: AbortSignal) {
@@ -116,7 +118,10 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
    */
   get result(): Promise<GenerationResult> {
     this.#collecting = true
-    for (const { consumed } of this.#parts) consumed()
+    for (const entry of this.#parts) {
+      entry.consumed()
+      entry.consumed = noCredit
+    }
     return this.#result
   }
 
@@ -184,6 +189,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
       if (signal?.aborted && result.finishReason === 'cancelled') throw new AbortError(signal.reason)
       return result
     } catch (error) {
+      if (!signal?.aborted && this.#abort.signal.aborted && error instanceof AbortError) return this.#leftEarly()
       this.#error = signal?.aborted ? new AbortError(signal.reason) : (error as Error)
       throw this.#error
     } finally {
@@ -195,13 +201,28 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
 
   #push(part: StreamPart, consumed: () => void): void {
     if (this.#collecting) consumed()
-    this.#parts.push({ part, consumed: this.#collecting ? () => undefined : consumed })
+    this.#parts.push({ part, consumed: this.#collecting ? noCredit : consumed })
     this.#wake()
+  }
+
+  /** The reader left before the engine knew of the request. */
+  #leftEarly(): GenerationResult {
+    const finish = {
+      finishReason: 'cancelled',
+      usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
+      timings: { queueMs: 0, decodeImageMs: 0, encodeMs: 0, prefillMs: 0, generateMs: 0 },
+    } as const
+    this.#push({ type: 'finish', ...finish }, noCredit)
+    return { text: '', tokens: new Int32Array(), ...finish, images: [] }
+  }
+
+  #wake(): void {
+    for (const resume of this.#waiting.splice(0)) resume()
   }
 
   async #next(): Promise<IteratorResult<StreamPart, undefined>> {
     while (this.#parts.length === 0 && !this.#ended) {
-      await new Promise<void>((resolve) => (this.#wake = resolve))
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
     const next = this.#parts.shift()
     if (next) {
