@@ -1,8 +1,10 @@
 /** One conversation of several turns. Only what is new is computed: the engine keeps the KV cells of earlier turns. */
 import { preparePrompt } from './conversation'
 import type { PictureMemory, PromptMaker } from './conversation'
+import { invalidArgument } from './errors'
 import { generate } from './generate'
 import type { Generator } from './generate'
+import { abortable } from './media/abort'
 import { checkGenerateOptions } from './options'
 import type { GenerateOptions } from './options'
 import type { ContentPart, Message } from './prompt/messages'
@@ -24,16 +26,18 @@ export class Chat {
   readonly #defaults: GenerateOptions
   readonly #history: NormalisedMessage[]
   readonly #pictures: PictureMemory = new WeakMap()
-  /** Turns wait for each other: each needs the answer before it. */
-  #last: Promise<unknown> = Promise.resolve()
+  /** Turns that have not ended. */
+  readonly #running = new Set<GenerationStream>()
 
   /** @internal Use `QwenVL.createChat()`. */
   constructor(maker: PromptMaker & Generator, options: ChatOptions) {
+    if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
     const { system, messages = [], ...defaults } = options
+    if (!Array.isArray(messages)) throw invalidArgument('messages', 'an array of messages', messages)
     this.#maker = maker
     this.#defaults = checkGenerateOptions(defaults)
     const opening: readonly Message[] = system === undefined ? [] : [{ role: 'system', content: system }]
-    const all = [...opening, ...messages]
+    const all = [...opening, ...(messages as readonly Message[])]
     this.#history = all.length > 0 ? normaliseMessages(all) : []
   }
 
@@ -47,7 +51,7 @@ export class Chat {
    * before it.
    * @throws like `QwenVL.chat()`
    */
-  send(...content: ReadonlyArray<string | ContentPart>): Promise<GenerationResult> {
+  async send(...content: ReadonlyArray<string | ContentPart>): Promise<GenerationResult> {
     return this.stream(content).result
   }
 
@@ -58,9 +62,10 @@ export class Chat {
   ): GenerationStream {
     const settings = { ...this.#defaults, ...checkGenerateOptions(options) }
     const [turn] = normaliseMessages([{ role: 'user', content }])
-    const before = this.#last
+    const before = [...this.#running]
     const stream = new GenerationStream(async (push, signal) => {
-      await before.catch(() => undefined)
+      // This turn needs the answers before it. Asking for a result takes the brake off an answer that nobody reads.
+      await abortable(Promise.allSettled(before.map(({ result }) => result)), signal)
       const messages = turn ? [...this.#history, turn] : this.#history
       const prompt = await preparePrompt(
         this.#maker,
@@ -74,7 +79,9 @@ export class Chat {
         this.#history.splice(0, Infinity, ...messages, answerOf(result, settings))
       return result
     }, settings.signal)
-    this.#last = stream.settled
+    const ended = () => this.#running.delete(stream)
+    this.#running.add(stream)
+    stream.settled.then(ended, ended)
     return stream
   }
 }

@@ -1,7 +1,7 @@
 /** One prompt through the engine: native events become stream parts and the final result. */
 import type { Engine } from './engine/engine'
 import type { GenerateRequest } from './engine/binding'
-import { AbortError, QwenVLError, fromNative } from './errors'
+import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './errors'
 import type { SamplingDefaults } from './generations'
 import type { GenerateOptions } from './options'
 import type { PreparedPrompt } from './conversation'
@@ -35,6 +35,11 @@ export function generate(
   const logprobs: TokenLogprob[] = []
   const images: ImageReport[] = []
   const withoutCredit = () => undefined
+
+  const overflow = (message: string) =>
+    new ContextOverflowError('CONTEXT_OVERFLOW', message, {
+      details: { promptTokens: prompt.cells, contextSize: generator.engine.info.contextSize },
+    })
 
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -89,7 +94,7 @@ export function generate(
           }
           case 'error':
             signal.removeEventListener('abort', request.cancel)
-            reject(fromNative(event))
+            reject(event.code === 'CONTEXT_OVERFLOW' ? overflow(event.message) : fromNative(event))
             return
         }
       },

@@ -160,7 +160,12 @@ const generateSchema = z.strictObject({
 
 /** @throws InvalidArgumentError naming the option */
 export function checkLoadOptions(options: unknown): LoadOptions {
-  return check(loadSchema, options, 'load') as LoadOptions
+  const checked = check(loadSchema, options, 'load') as LoadOptions
+  const { minPixels, maxPixels } = checked
+  if (minPixels !== undefined && maxPixels !== undefined && minPixels > maxPixels) {
+    throw invalidArgument('minPixels', `at most maxPixels (${maxPixels})`, minPixels)
+  }
+  return checked
 }
 
 /** @throws InvalidArgumentError naming the option */

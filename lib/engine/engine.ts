@@ -68,9 +68,12 @@ export function callNative<T>(call: () => T): T {
   }
 }
 
+/** By shape: the addon's errors belong to the main realm, which jest or a vm context is not. */
 function convertNative(error: unknown): unknown {
-  if (QwenVLError.isInstance(error) || !(error instanceof Error) || !('code' in error)) return error
-  return fromNative(error as Error & { code: string; detail?: string })
+  if (QwenVLError.isInstance(error) || typeof error !== 'object' || error === null) return error
+  const native = error as { code?: unknown; message: string; detail?: unknown }
+  if (typeof native.code !== 'string' || typeof native.detail !== 'string') return error
+  return fromNative({ code: native.code, message: native.message, detail: native.detail })
 }
 
 /**

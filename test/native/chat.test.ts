@@ -57,6 +57,31 @@ describe('a chat', () => {
     expect(answers.map(essence)).toEqual(expected.map(essence))
   })
 
+  test('a turn that waits for another can be cancelled at once, and those after it wait on', async () => {
+    const chat = vl.createChat({ temperature: 0, ignoreEos: true })
+    const first = chat.stream('one', { maxTokens: 200 })
+    await first[Symbol.asyncIterator]().next()
+    const controller = new AbortController()
+    const second = chat.stream('two', { signal: controller.signal })
+    const third = chat.stream('three', { maxTokens: 4 })
+    let firstEnded = false
+    void first.settled.then(() => (firstEnded = true))
+    controller.abort()
+    await expect(second.result).rejects.toMatchObject({ code: 'ABORTED' })
+    expect(firstEnded).toBe(false)
+    const { usage } = await third.result
+    const { usage: before } = await first.result
+    expect(usage.cachedTokens).toBe(before.promptTokens + before.completionTokens - 1)
+    expect(chat.length).toBe(4)
+  })
+
+  test('a turn that nobody reads does not keep the next one waiting', async () => {
+    const chat = vl.createChat({ temperature: 0, ignoreEos: true })
+    const unread = chat.stream('one', { maxTokens: 300 })
+    await chat.send('two')
+    expect((await unread.result).usage.completionTokens).toBe(300)
+  })
+
   test('two chats may take turns', async () => {
     const alone = vl.createChat(greedy)
     const expected = [await alone.send('one'), await alone.send('two')]
