@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { Template } from '@huggingface/jinja'
+import sharp from 'sharp'
+
+const fixtures = join(__dirname, '../fixtures')
+
+interface Stored {
+  readonly file: string
+  readonly dtype: 'float32' | 'uint8'
+  readonly shape: readonly number[]
+}
+
+interface Golden {
+  readonly config: { patchSize: number; hiddenSize: number; vocabSize: number; deepstackLayers: number[] }
+  readonly cases: readonly {
+    readonly name: string
+    readonly messages: readonly Record<string, unknown>[]
+    readonly addVisionId: boolean
+    readonly prompt: string
+    readonly inputIds: readonly number[]
+    readonly positions: readonly (readonly number[])[]
+    readonly ropeDelta: number
+    readonly tokens: readonly number[]
+    readonly margin: number
+    readonly f16Rounding: number
+    readonly logits: Stored
+    readonly images: readonly {
+      readonly width: number
+      readonly height: number
+      readonly grid: readonly [number, number, number]
+      readonly tokens: number
+      readonly resized: string
+      readonly pixelValues: Stored & { readonly rows: readonly number[] }
+      readonly embeddings: Stored
+    }[]
+  }[]
+}
+
+function read(...path: string[]): unknown {
+  return JSON.parse(readFileSync(join(fixtures, ...path), 'utf8'))
+}
+
+const { special } = read('tokenizer.json') as { special: Record<string, number> }
+const templates = read('templates.json') as Record<string, { template: string }>
+
+describe.each(['qwen2vl', 'qwen2.5vl', 'qwen3vl'])('golden data of %s', (generation) => {
+  const { config, cases } = read(generation, 'golden.json') as Golden
+
+  /** The float32 values of an array whose file has exactly the stated shape. */
+  function load({ file, shape }: Stored): Float32Array {
+    const bytes = readFileSync(join(fixtures, generation, file))
+    expect(bytes.length).toBe(shape.reduce((product, side) => product * side, 4))
+    return new Float32Array(new Uint8Array(bytes).buffer)
+  }
+
+  it('holds text, picture and multi-turn cases', () => {
+    expect(cases.map(({ name }) => name)).toEqual([
+      'text',
+      'text-turns',
+      'text-stop',
+      'upscaled',
+      'odd',
+      'wide',
+      'scene',
+      'square',
+      'capped',
+      'two-pictures',
+      'second-turn',
+    ])
+  })
+
+  describe.each(cases)('case $name', (golden) => {
+    it('has a prompt that the chat template renders from the messages', () => {
+      const rendered = new Template(templates[generation]?.template ?? '').render({
+        messages: golden.messages,
+        add_vision_id: golden.addVisionId,
+        add_generation_prompt: true,
+      })
+      expect(rendered).toBe(golden.prompt)
+    })
+
+    it('has as many image tokens as the pictures have merged patches', () => {
+      const pads = golden.inputIds.filter((id) => id === special['<|image_pad|>'])
+      expect(pads).toHaveLength(golden.images.reduce((sum, { tokens }) => sum + tokens, 0))
+    })
+
+    it('gives every input token three positions, and the following text a delta', () => {
+      expect(golden.positions.map((row) => row.length)).toEqual(Array(3).fill(golden.inputIds.length))
+      expect(golden.ropeDelta).toBe(Math.max(...golden.positions.flat()) + 1 - golden.inputIds.length)
+    })
+
+    it('has logits whose largest is the first token', () => {
+      const logits = load(golden.logits)
+      expect(logits).toHaveLength(config.vocabSize)
+      expect(logits.indexOf(Math.max(...logits))).toBe(golden.tokens[0])
+    })
+
+    it('has 32 tokens far from any tie', () => {
+      expect(golden.tokens).toHaveLength(32)
+      expect(golden.margin).toBeGreaterThan(4 * golden.f16Rounding)
+      expect(golden.tokens.includes(special['<|im_end|>'] ?? -1)).toBe(golden.name === 'text-stop')
+    })
+
+    it('has patches and embeddings of the size of every picture', async () => {
+      for (const picture of golden.images) {
+        const [frames, rows, columns] = picture.grid
+        expect([columns * config.patchSize, rows * config.patchSize]).toEqual([picture.width, picture.height])
+        const { width, height } = await sharp(join(fixtures, generation, picture.resized)).metadata()
+        expect([width, height]).toEqual([picture.width, picture.height])
+        expect(picture.tokens).toBe((frames * rows * columns) / 4)
+        expect(picture.pixelValues.shape).toEqual([
+          picture.pixelValues.rows.length,
+          3 * 2 * config.patchSize ** 2,
+        ])
+        expect(picture.embeddings.shape).toEqual([
+          picture.tokens,
+          config.hiddenSize * (1 + config.deepstackLayers.length),
+        ])
+        for (const stored of [picture.pixelValues, picture.embeddings]) {
+          expect(load(stored).every(Number.isFinite)).toBe(true)
+        }
+      }
+    })
+  })
+})
+
+it('keeps the fixtures small enough to commit', () => {
+  const files = readdirSync(fixtures, { recursive: true, encoding: 'utf8' }).map((name) =>
+    join(fixtures, name),
+  )
+  const bytes = files
+    .map((file) => statSync(file))
+    .reduce((sum, stat) => sum + (stat.isFile() ? stat.size : 0), 0)
+  expect(bytes).toBeLessThan(8 * 1024 * 1024)
+})
