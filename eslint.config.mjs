@@ -39,6 +39,10 @@ export default tseslint.config(
       // Methods that implement an asynchronous interface need no await of their own.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/unified-signatures': 'off',
+      // Code points are what is meant.
+      '@typescript-eslint/no-misused-spread': 'off',
+      // A default also tells the reader (and the compiler) what a short array gives.
+      '@typescript-eslint/no-useless-default-assignment': 'off',
     },
   },
   {
