@@ -37,6 +37,8 @@ export interface Generation {
   readonly maxPixels: number
   /** True where vision features also enter the first decoder layers, which widens an embedding row. */
   readonly deepstack: boolean
+  /** True where the encoder's blocks have gates (SwiGLU) and norms without bias. */
+  readonly gatedVision: boolean
   readonly sampling: SamplingDefaults
   /** Coordinates in the model's answers: 0..1000 of the picture, or pixels of the processed picture. */
   readonly coordinates: 'relative1000' | 'processedPixels'
@@ -110,6 +112,7 @@ const qwen2: Generation = {
   minPixels: 4 * 28 * 28,
   maxPixels: 16384 * 28 * 28,
   deepstack: false,
+  gatedVision: false,
   sampling: nearlyGreedy,
   coordinates: 'relative1000',
   chatTemplate: chatml('You are a helpful assistant.'),
@@ -126,6 +129,7 @@ const qwen3: Generation = {
   minPixels: 64 * 32 * 32,
   maxPixels: 16384 * 32 * 32,
   deepstack: true,
+  gatedVision: false,
   sampling: qwen3Sampling,
   coordinates: 'relative1000',
   chatTemplate: chatml(''),
@@ -139,6 +143,7 @@ export const generations: readonly Generation[] = [
     id: 'qwen2.5vl',
     name: 'Qwen2.5-VL',
     projector: 'qwen2.5vl_merger',
+    gatedVision: true,
     coordinates: 'processedPixels',
   },
   qwen3,

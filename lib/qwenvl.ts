@@ -15,6 +15,7 @@ import { imageEmbedding } from './prompt/messages'
 import type { ContentPart, ImageEmbedding, MessagesInput } from './prompt/messages'
 import { normaliseContent, normaliseMessages } from './prompt/normalise'
 import { ChatTemplate } from './prompt/template'
+import { checkModelNumbers, checkProjectorTensors } from './soundness'
 import { GenerationStream } from './stream'
 import type { GenerationResult } from './stream'
 
@@ -81,6 +82,8 @@ export class QwenVL implements AsyncDisposable {
     const header = await inspectGguf(model)
     const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
     const generation = recogniseGeneration(header, projector)
+    checkModelNumbers(header, generation)
+    if (projector) checkProjectorTensors(projector, generation)
     const trained = header.metadata[`${generation.architecture}.context_length`]
     const engine = await Engine.open(
       {

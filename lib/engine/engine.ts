@@ -196,6 +196,7 @@ export class Engine {
   async close(): Promise<void> {
     if (!this.#disposed) {
       this.#disposed = true
+      busy.add(this) // else whoever waits for the end could be collected with us
       this.#native.close()
     }
     await this.#closed

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <unordered_set>
 
 namespace qvl {
 
@@ -96,6 +98,21 @@ bool possible_shape(const int64_t * ne) {
     return true;
 }
 
+// llama.cpp asserts that no two tokens have the same text.
+bool distinct_tokens(const gguf_context * ctx) {
+    const int64_t key = gguf_find_key(ctx, "tokenizer.ggml.tokens");
+    if (key < 0 || gguf_get_kv_type(ctx, key) != GGUF_TYPE_ARRAY || gguf_get_arr_type(ctx, key) != GGUF_TYPE_STRING) {
+        return true;
+    }
+    std::unordered_set<std::string_view> seen;
+    for (size_t i = 0; i < gguf_get_arr_n(ctx, key); i++) {
+        if (!seen.insert(gguf_get_arr_str(ctx, key, i)).second) {
+            return false;
+        }
+    }
+    return true;
+}
+
 [[noreturn]] void refuse_corrupt(const std::string & path, const std::string & detail) {
     throw Error("GGUF_CORRUPT", "The header of '" + path + "' is damaged or cut off. Download the file again.", detail);
 }
@@ -126,6 +143,9 @@ GgufHeader read_gguf_header(const std::string & path) {
     const GgufPtr ctx(gguf_init_from_file(path.c_str(), {/*no_alloc*/ true, /*ctx*/ nullptr}));
     if (!ctx) {
         refuse_corrupt(path, tail.text());
+    }
+    if (!distinct_tokens(ctx.get())) {
+        refuse_corrupt(path, "two tokens have the same text");
     }
     GgufHeader header;
     header.file_bytes = std::filesystem::file_size(std::filesystem::u8path(path));
