@@ -31,7 +31,8 @@ export class Chat {
 
   /** @internal Use `QwenVL.createChat()`. */
   constructor(maker: PromptMaker & Generator, options: ChatOptions) {
-    if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options)
+    if (typeof options !== 'object' || options === null)
+      throw invalidArgument('options', 'an object', options)
     const { system, messages = [], ...defaults } = options
     if (!Array.isArray(messages)) throw invalidArgument('messages', 'an array of messages', messages)
     this.#maker = maker

@@ -79,7 +79,8 @@ function checkEpsilon({ metadata }: GgufHeader, key: string): void {
 /** Values that are no sizes. */
 function checkOthers({ metadata }: GgufHeader): void {
   for (const key of ['clip.has_vision_encoder', 'clip.has_audio_encoder', 'clip.use_silu', 'clip.use_gelu']) {
-    if (metadata[key] !== undefined && typeof metadata[key] !== 'boolean') throw corrupt(`${key} is no truth value`)
+    if (metadata[key] !== undefined && typeof metadata[key] !== 'boolean')
+      throw corrupt(`${key} is no truth value`)
   }
   for (const key of ['clip.vision.image_mean', 'clip.vision.image_std']) {
     const values = metadata[key]

@@ -189,7 +189,8 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
       if (signal?.aborted && result.finishReason === 'cancelled') throw new AbortError(signal.reason)
       return result
     } catch (error) {
-      if (!signal?.aborted && this.#abort.signal.aborted && error instanceof AbortError) return this.#leftEarly()
+      if (!signal?.aborted && this.#abort.signal.aborted && error instanceof AbortError)
+        return this.#leftEarly()
       this.#error = signal?.aborted ? new AbortError(signal.reason) : (error as Error)
       throw this.#error
     } finally {

@@ -63,10 +63,11 @@ inline int run() {
 
 }  // namespace check
 
-#define TEST(name)                                                   \
-    static void name();                                              \
-    static const check::Registered registered_##name{#name, name};   \
+#define TEST(name)                                                                                                     \
+    static void name();                                                                                                \
+    static const check::Registered registered_##name{#name, name};                                                     \
     static void name()
-#define CHECK(condition)                                             \
-    if (!(condition)) check::fail(__FILE__, __LINE__, #condition)
+#define CHECK(condition)                                                                                               \
+    if (!(condition))                                                                                                  \
+    check::fail(__FILE__, __LINE__, #condition)
 #define CHECK_EQ(actual, expected) check::equal(actual, expected, #actual, __FILE__, __LINE__)

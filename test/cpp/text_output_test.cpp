@@ -35,10 +35,12 @@ TEST(an_unfinished_character_at_the_end_becomes_one_replacement) {
 
 // As the WHATWG decoder: one U+FFFD for each maximal ill-formed part.
 TEST(ill_formed_bytes_become_replacements) {
-    CHECK_EQ(shown({}, {"\xFF" "a"}), kReplacement + "a,|");
+    CHECK_EQ(shown({}, {"\xFF"
+                        "a"}),
+             kReplacement + "a,|");
     CHECK_EQ(shown({}, {"\x80"}), kReplacement + ",|");
-    CHECK_EQ(shown({}, {"\xC0\xAF"}), kReplacement + kReplacement + ",|");              // overlong '/'
-    CHECK_EQ(shown({}, {"\xE2\x82", "a"}), "," + kReplacement + "a,|");                 // cut by another character
+    CHECK_EQ(shown({}, {"\xC0\xAF"}), kReplacement + kReplacement + ",|");  // overlong '/'
+    CHECK_EQ(shown({}, {"\xE2\x82", "a"}), "," + kReplacement + "a,|");     // cut by another character
     CHECK_EQ(shown({}, {"\xED\xA0\x80"}), kReplacement + kReplacement + kReplacement + ",|");  // a surrogate
     CHECK_EQ(shown({}, {"\xF4\x90\x80\x80"}),
              kReplacement + kReplacement + kReplacement + kReplacement + ",|");  // above U+10FFFF

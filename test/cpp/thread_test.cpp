@@ -19,7 +19,9 @@ TEST(a_joined_thread_has_run) {
 
 TEST(the_destructor_joins) {
     std::atomic<bool> ran{false};
-    { const Thread thread("qvl-test", [&] { ran = true; }); }
+    {
+        const Thread thread("qvl-test", [&] { ran = true; });
+    }
     CHECK(ran);
 }
 

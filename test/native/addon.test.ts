@@ -27,8 +27,10 @@ const ofType =
   (candidate: EngineEvent): candidate is Extract<EngineEvent, { type: T }> =>
     candidate.type === type && candidate.engine === from.id
 
-const lastOf = (request: number) => (candidate: EngineEvent): candidate is Extract<EngineEvent, { type: 'end' | 'error' }> =>
-  (candidate.type === 'end' || candidate.type === 'error') && candidate.request === request
+const lastOf =
+  (request: number) =>
+  (candidate: EngineEvent): candidate is Extract<EngineEvent, { type: 'end' | 'error' }> =>
+    (candidate.type === 'end' || candidate.type === 'error') && candidate.request === request
 
 const generateRequest = {
   kind: 'generate',
@@ -49,7 +51,14 @@ const generateRequest = {
   frequencyPenalty: 0,
   seed: 0,
 } as const
-const encodeRequest = { kind: 'encode', id: 1, pixels: noise(56, 56), width: 56, height: 56, count: 4 } as const
+const encodeRequest = {
+  kind: 'encode',
+  id: 1,
+  pixels: noise(56, 56),
+  width: 56,
+  height: 56,
+  count: 4,
+} as const
 
 let nextId = 100
 async function submitted(request: object) {
@@ -58,13 +67,14 @@ async function submitted(request: object) {
   return event(lastOf(id))
 }
 
+let channel: number
 beforeAll(async () => {
-  native.initialize(backendFolder(), (batch) => {
+  channel = native.initialize(backendFolder(), (batch) => {
     events.push(...batch)
     for (const wake of waiting) wake()
     waiting.clear()
   })
-  engine = native.openEngine(params)
+  engine = native.openEngine(params, channel)
   await event(ofType('ready', engine))
 })
 
@@ -80,7 +90,15 @@ afterEach(async () => {
 
 describe('module', () => {
   test('registers what binding.ts types', () => {
-    const names = ['buildInfo', 'devices', 'initialize', 'inspectGguf', 'openEngine', 'resizeBicubic', 'stopAll']
+    const names = [
+      'buildInfo',
+      'devices',
+      'initialize',
+      'inspectGguf',
+      'openEngine',
+      'resizeBicubic',
+      'stopAll',
+    ]
     expect(Object.keys(native).sort()).toEqual(names)
   })
 
@@ -95,8 +113,9 @@ describe('module', () => {
     expect(cpu?.memoryTotal).toBeGreaterThan(0)
   })
 
-  test('initialize takes place once in an environment', () => {
-    expect(() => native.initialize(backendFolder(), () => undefined)).toThrow('called twice')
+  test('initialize gives every listener a channel of its own', () => {
+    expect(native.initialize(backendFolder(), () => undefined)).toBe(channel + 1)
+    expect(() => native.openEngine(params, channel + 2)).toThrow('Expected the number that initialize() returned')
     expect(() => native.initialize(7 as never, () => undefined)).toThrow('Expected the folder')
     expect(() => native.initialize(backendFolder(), 'x' as never)).toThrow('Expected the folder')
   })
@@ -115,21 +134,30 @@ describe('this and arguments', () => {
 
   test('the constructor cannot be called without parameters', () => {
     const type = (engine as object).constructor as new (...args: unknown[]) => unknown
-    expect(() => new type()).toThrow('Expected an object')
+    expect(() => new type({}, channel)).toThrow('`model`')
+    expect(() => new type()).toThrow('Expected the number')
     expect(() => (type as unknown as () => unknown)()).toThrow()
   })
 
   test.each(Object.keys(params))('openEngine names a wrong %s', (field) => {
     if (field === 'mmap') return // any value is true or false
     for (const wrong of [undefined, null, {}, Symbol('x'), Number.NaN, -7.5, 2 ** 40]) {
-      expect(() => native.openEngine({ ...params, [field]: wrong } as never)).toThrow(`\`${field}\``)
+      expect(() => native.openEngine({ ...params, [field]: wrong }, channel)).toThrow(`\`${field}\``)
     }
   })
 
   const wrongValues: Record<string, readonly unknown[]> = {
     kind: [undefined, 7],
     id: [undefined, 'x', 0, -1, 1.5, 2 ** 60],
-    segments: [undefined, {}, 'x', [7], [{}], [{ tokens: [1, 2], position: 0 }], [{ tokens: Int32Array.of(1), position: -1 }]],
+    segments: [
+      undefined,
+      {},
+      'x',
+      [7],
+      [{}],
+      [{ tokens: [1, 2], position: 0 }],
+      [{ tokens: Int32Array.of(1), position: -1 }],
+    ],
     position: [undefined, -1, 0.5, 2 ** 31],
     maxTokens: [undefined, -1, 1.5, 2 ** 31],
     stopTokens: [undefined, [], new Float32Array(1)],
@@ -147,7 +175,7 @@ describe('this and arguments', () => {
   }
   test.each(Object.entries(wrongValues))('submit names a wrong %s', (field, values) => {
     for (const wrong of values) {
-      const call = () => engine.submit({ ...generateRequest, [field]: wrong } as never)
+      const call = () => engine.submit({ ...generateRequest, [field]: wrong })
       expect(call).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     }
   })
@@ -180,7 +208,9 @@ describe('buffers', () => {
 
   test('sizes whose product overflows 32 bits are no loophole', () => {
     // 65536 × 65536 × 3 is 0 in 32 bits.
-    expect(() => engine.submit({ ...encodeRequest, pixels: new Uint8Array(0), width: 65536, height: 65536 })).toThrow('bytes')
+    expect(() =>
+      engine.submit({ ...encodeRequest, pixels: new Uint8Array(0), width: 65536, height: 65536 }),
+    ).toThrow('bytes')
     for (const wrong of [0, -1, 65537, 0.5, Number.NaN]) {
       expect(() => engine.submit({ ...encodeRequest, width: wrong })).toThrow('`width`')
       expect(() => engine.submit({ ...encodeRequest, height: wrong })).toThrow('`height`')
@@ -293,9 +323,13 @@ describe('what only the engine can check ends the request with an error', () => 
   })
 
   test('embedding rows of another width', () =>
-    expectError({ ...generateRequest, segments: imageSegments({ embedding: new Float32Array(4 * 63) }) }, 'INVALID_ARGUMENT'))
+    expectError(
+      { ...generateRequest, segments: imageSegments({ embedding: new Float32Array(4 * 63) }) },
+      'INVALID_ARGUMENT',
+    ))
 
-  test('a number of rows that the encoder does not give', () => expectError({ ...encodeRequest, count: 5 }, 'INVALID_ARGUMENT'))
+  test('a number of rows that the encoder does not give', () =>
+    expectError({ ...encodeRequest, count: 5 }, 'INVALID_ARGUMENT'))
 
   test('positions that go back', () =>
     expectError(
@@ -304,7 +338,10 @@ describe('what only the engine can check ends the request with an error', () => 
     ))
 
   test('a prompt longer than the context', () =>
-    expectError({ ...generateRequest, segments: [{ tokens: new Int32Array(512), position: 0 }] }, 'CONTEXT_OVERFLOW'))
+    expectError(
+      { ...generateRequest, segments: [{ tokens: new Int32Array(512), position: 0 }] },
+      'CONTEXT_OVERFLOW',
+    ))
 })
 
 describe('text', () => {
@@ -359,14 +396,25 @@ describe('resizeBicubic', () => {
   const parsed = JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as { cases: Case[] }
   // Pillow 13 scales the height first where a picture becomes wider and lower; every earlier one, and torchvision,
   // the width, as we do.
-  const cases = parsed.cases.filter(({ source, target }) => target.width <= source.width || target.height >= source.height)
+  const cases = parsed.cases.filter(
+    ({ source, target }) => target.width <= source.width || target.height >= source.height,
+  )
 
-  test.each(cases.map((c) => [c.name, c] as const))('%s equals the reference bit for bit', async (name, { source, target }) => {
-    const pixels = new Uint8Array(readFileSync(join(folder, `${name}.source.bin`)))
-    const wanted = new Uint8Array(readFileSync(join(folder, `${name}.target.bin`)))
-    const resized = await native.resizeBicubic(pixels, source.width, source.height, target.width, target.height)
-    expect(Buffer.compare(resized, wanted)).toBe(0)
-  })
+  test.each(cases.map((c) => [c.name, c] as const))(
+    '%s equals the reference bit for bit',
+    async (name, { source, target }) => {
+      const pixels = new Uint8Array(readFileSync(join(folder, `${name}.source.bin`)))
+      const wanted = new Uint8Array(readFileSync(join(folder, `${name}.target.bin`)))
+      const resized = await native.resizeBicubic(
+        pixels,
+        source.width,
+        source.height,
+        target.width,
+        target.height,
+      )
+      expect(Buffer.compare(resized, wanted)).toBe(0)
+    },
+  )
 
   test('sizes and lengths are checked', () => {
     const pixels = noise(4, 4)

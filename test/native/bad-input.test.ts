@@ -14,7 +14,7 @@ import {
   image,
   user,
 } from '../../lib'
-import type { ContentPart, GenerateOptions, LoadOptions, MessagesInput } from '../../lib'
+import type { ContentPart, GenerateOptions, LoadOptions, MessagesInput, StreamPart } from '../../lib'
 import { noise, pair, picture, root, small } from '../support/fixtures'
 import { essence, greedy, loadFixture } from '../support/model'
 
@@ -67,7 +67,10 @@ describe('files', () => {
 
   test('no such file', async () => {
     const expected = { type: ModelLoadError, code: 'FILE_NOT_FOUND', says: ['Check the path'] }
-    await fails({ model: '/does/not/exist.gguf' }, { ...expected, says: ['/does/not/exist.gguf', 'Check the path'] })
+    await fails(
+      { model: '/does/not/exist.gguf' },
+      { ...expected, says: ['/does/not/exist.gguf', 'Check the path'] },
+    )
     await fails({ mmproj: '/does/not/exist.gguf' }, expected)
     await fails({ model: folder }, expected)
     await fails({ model: 'a\0b.gguf' }, expected)
@@ -83,7 +86,11 @@ describe('files', () => {
   })
 
   test.each([4, 8, 16, 24, 100, 1000, 5000, 9000])('cut inside the header, after %i bytes', async (size) => {
-    const expected = { type: ModelLoadError, code: ['GGUF_CORRUPT', 'GGUF_TRUNCATED'], says: ['Download the file again'] }
+    const expected = {
+      type: ModelLoadError,
+      code: ['GGUF_CORRUPT', 'GGUF_TRUNCATED'],
+      says: ['Download the file again'],
+    }
     await fails({ model: file('cut.gguf', bytes.subarray(0, size)) }, expected)
     await fails({ mmproj: file('cut.gguf', projectorBytes.subarray(0, size)) }, expected)
   })
@@ -117,7 +124,11 @@ describe('files', () => {
   })
 
   test('a projector of another generation', async () => {
-    const expected = { type: UnsupportedModelError, code: 'PROJECTOR_MISMATCH', says: ['The projector is for', 'mmproj'] }
+    const expected = {
+      type: UnsupportedModelError,
+      code: 'PROJECTOR_MISMATCH',
+      says: ['The projector is for', 'mmproj'],
+    }
     await fails({ mmproj: pair('qwen3vl').mmproj }, expected)
     await fails({ model: pair('qwen3vl').model }, expected)
   })
@@ -158,7 +169,10 @@ describe('files', () => {
   })
 
   test('a good header whose tensors llama.cpp misses', async () => {
-    const broken = Buffer.from(bytes.toString('latin1').replace('blk.1.attn_q.weight', 'blk.1.attn_x.weight'), 'latin1')
+    const broken = Buffer.from(
+      bytes.toString('latin1').replace('blk.1.attn_q.weight', 'blk.1.attn_x.weight'),
+      'latin1',
+    )
     const error = await fails({ model: file('broken.gguf', broken) }, {
       type: ModelLoadError,
       code: 'MODEL_LOAD_FAILED',
@@ -212,7 +226,10 @@ describe('requests', () => {
   test('a corrupt picture', async () => {
     const good = readFileSync(picture('scene.png'))
     const expected = { type: ImageError, code: 'IMAGE_CORRUPT', says: [] }
-    await pictureFails(image(file('half.png', good.subarray(0, good.length / 2))), { ...expected, says: ['half.png', 'again'] })
+    await pictureFails(image(file('half.png', good.subarray(0, good.length / 2))), {
+      ...expected,
+      says: ['half.png', 'again'],
+    })
     await pictureFails(image(Buffer.from('no picture at all')), { ...expected, says: ['Pass JPEG'] })
     await pictureFails(image(Buffer.from('%PDF-1.7')), { ...expected, says: ['PDF', 'Convert'] })
   })
@@ -232,9 +249,19 @@ describe('requests', () => {
   test('a picture of too many pixels or bytes', async () => {
     await using strict = await loadFixture({ maxInputPixels: 1000, maxImageBytes: 2000 })
     const many = image({ data: noise(56, 56), width: 56, height: 56, channels: 3 })
-    await expectError(() => strict.chat([user(many)]), { type: ImageError, code: 'IMAGE_TOO_LARGE', says: ['maxInputPixels'] })
-    const large = image(file('large.png', Buffer.concat([readFileSync(picture('scene.png')), Buffer.alloc(9000)])))
-    await expectError(() => strict.chat([user(large)]), { type: ImageError, code: 'IMAGE_TOO_LARGE', says: ['maxImageBytes'] })
+    await expectError(() => strict.chat([user(many)]), {
+      type: ImageError,
+      code: 'IMAGE_TOO_LARGE',
+      says: ['maxInputPixels'],
+    })
+    const large = image(
+      file('large.png', Buffer.concat([readFileSync(picture('scene.png')), Buffer.alloc(9000)])),
+    )
+    await expectError(() => strict.chat([user(large)]), {
+      type: ImageError,
+      code: 'IMAGE_TOO_LARGE',
+      says: ['maxImageBytes'],
+    })
   })
 
   test('raw pixels of the wrong length', () =>
@@ -250,17 +277,24 @@ describe('requests', () => {
   })
 
   test('a prompt longer than the context, before any picture is encoded', async () => {
-    const expected = { type: ContextOverflowError, code: 'CONTEXT_OVERFLOW', says: ['the context holds 512', 'contextSize', 'maxPixels'] }
+    const expected = {
+      type: ContextOverflowError,
+      code: 'CONTEXT_OVERFLOW',
+      says: ['the context holds 512', 'contextSize', 'maxPixels'],
+    }
     await fails('word '.repeat(600), expected)
     const shown = image({ data: noise(784, 784), width: 784, height: 784, channels: 3 })
     const stream = vl.stream([user(shown, 'What?')])
-    const parts = []
+    const parts: StreamPart[] = []
     const error = await expectError(async () => {
       for await (const part of stream) parts.push(part)
     }, expected)
     expect(parts).toEqual([])
     expect(error.message).toContain(String(await vl.countTokens([user(shown, 'What?')])))
-    expect(error.details).toMatchObject({ contextSize: 512, promptTokens: await vl.countTokens([user(shown, 'What?')]) })
+    expect(error.details).toMatchObject({
+      contextSize: 512,
+      promptTokens: await vl.countTokens([user(shown, 'What?')]),
+    })
     const chat = vl.createChat({ ...greedy, maxTokens: 200 })
     await chat.send('one')
     await chat.send('two')
@@ -289,16 +323,39 @@ describe('options and messages', () => {
   const wrong = { type: InvalidArgumentError, code: 'INVALID_ARGUMENT' } as const
 
   test('an unknown option of load, generate, chat and image', async () => {
-    await expectError(() => QwenVL.load({ ...pair(), contextsize: 5 } as never), { ...wrong, says: ['`contextsize`', 'contextSize'] })
-    await expectError(() => vl.chat('x', { max_tokens: 5 } as never), { ...wrong, says: ['`max_tokens`', 'maxTokens'] })
+    await expectError(() => QwenVL.load({ ...pair(), contextsize: 5 } as never), {
+      ...wrong,
+      says: ['`contextsize`', 'contextSize'],
+    })
+    await expectError(() => vl.chat('x', { max_tokens: 5 } as never), {
+      ...wrong,
+      says: ['`max_tokens`', 'maxTokens'],
+    })
     await expectError(() => vl.stream('x', { temprature: 1 } as never), { ...wrong, says: ['`temprature`'] })
     await expectError(() => vl.createChat({ sytem: 'x' } as never), { ...wrong, says: ['`sytem`'] })
-    await expectError(() => vl.chat([user(image(picture('tiny.png'), { maxpixels: 3 } as never))]), { ...wrong, says: ['maxpixels'] })
+    await expectError(() => vl.chat([user(image(picture('tiny.png'), { maxpixels: 3 } as never))]), {
+      ...wrong,
+      says: ['maxpixels'],
+    })
     await expectError(() => vl.countTokens('x', { foo: 1 } as never), { ...wrong, says: ['`foo`'] })
     await expectError(() => vl.inspect('x', { foo: 1 } as never), { ...wrong, says: ['`foo`'] })
   })
 
-  const anything = [null, 7, true, 'x', [], {}, () => undefined, Symbol('x'), 7n, Number.NaN, Infinity, -1, 0.5]
+  const anything = [
+    null,
+    7,
+    true,
+    'x',
+    [],
+    {},
+    () => undefined,
+    Symbol('x'),
+    7n,
+    Number.NaN,
+    Infinity,
+    -1,
+    0.5,
+  ]
   const good: Record<string, (value: unknown) => boolean> = {
     model: (value) => value === 'x',
     mmproj: (value) => value === 'x',
@@ -322,7 +379,11 @@ describe('options and messages', () => {
   }
   test.each(Object.entries(good))('a wrong %s of load', async (name, isGood) => {
     for (const value of anything) {
-      if (!isGood(value)) await expectError(() => QwenVL.load({ ...pair(), [name]: value } as never), { ...wrong, says: [`\`${name}`] })
+      if (!isGood(value))
+        await expectError(() => QwenVL.load({ ...pair(), [name]: value }), {
+          ...wrong,
+          says: [`\`${name}`],
+        })
     }
   })
 
@@ -347,18 +408,46 @@ describe('options and messages', () => {
   }
   test.each(Object.entries(goodOptions))('a wrong %s of generate', async (name, isGood) => {
     for (const value of anything) {
-      if (!isGood(value)) await expectError(() => vl.chat('x', { [name]: value } as never), { ...wrong, says: [`\`${name}`] })
+      if (!isGood(value))
+        await expectError(() => vl.chat('x', { [name]: value }), { ...wrong, says: [`\`${name}`] })
     }
   })
 
   test('messages that are none', async () => {
-    for (const value of [null, undefined, 7, true, [], [7], [null], {}, [{ role: 'robot', content: 'x' }], [{ role: 'user' }], [{ role: 'user', content: 7 }]]) {
+    for (const value of [
+      null,
+      undefined,
+      7,
+      true,
+      [],
+      [7],
+      [null],
+      {},
+      [{ role: 'robot', content: 'x' }],
+      [{ role: 'user' }],
+      [{ role: 'user', content: 7 }],
+    ]) {
       await expectError(() => vl.chat(value as never), { ...wrong, says: ['Expected `'] })
     }
-    for (const part of [7, null, {}, { type: 'sound' }, { type: 'text' }, { type: 'image' }, { type: 'image', image: 7 }, { type: 'embedding' }]) {
-      await expectError(() => vl.chat([{ role: 'user', content: [part as never] }]), { ...wrong, says: ['`messages[0].content[0]'] })
+    for (const part of [
+      7,
+      null,
+      {},
+      { type: 'sound' },
+      { type: 'text' },
+      { type: 'image' },
+      { type: 'image', image: 7 },
+      { type: 'embedding' },
+    ]) {
+      await expectError(() => vl.chat([{ role: 'user', content: [part as never] }]), {
+        ...wrong,
+        says: ['`messages[0].content[0]'],
+      })
     }
-    await expectError(() => vl.chat([{ role: 'user', content: 'x', tokens: Int32Array.of(1) }]), { ...wrong, says: ['tokens'] })
+    await expectError(() => vl.chat([{ role: 'user', content: 'x', tokens: Int32Array.of(1) }]), {
+      ...wrong,
+      says: ['tokens'],
+    })
   })
 
   test('what embedImage cannot take', async () => {
@@ -382,7 +471,10 @@ describe('options and messages', () => {
 
   test('limits that contradict each other', async () => {
     const options = { minPixels: 500_000, maxPixels: 100_000 }
-    await expectError(() => vl.chat([user(image(picture('tiny.png'), options))]), { ...wrong, says: ['at most maxPixels'] })
+    await expectError(() => vl.chat([user(image(picture('tiny.png'), options))]), {
+      ...wrong,
+      says: ['at most maxPixels'],
+    })
     await expectError(() => QwenVL.load({ ...pair(), ...options }), { ...wrong, says: ['`minPixels`'] })
   })
 
@@ -397,7 +489,13 @@ describe('options and messages', () => {
   test('synchronous calls never throw from asynchronous functions', () => {
     expect(() => void vl.chat(7 as never).catch(() => undefined)).not.toThrow()
     expect(() => void QwenVL.load(7 as never).catch(() => undefined)).not.toThrow()
-    expect(() => void vl.createChat().send(7 as never).catch(() => undefined)).not.toThrow()
+    expect(
+      () =>
+        void vl
+          .createChat()
+          .send(7 as never)
+          .catch(() => undefined),
+    ).not.toThrow()
     expect(() => void vl.embedImage(7 as never).catch(() => undefined)).not.toThrow()
     expect(() => void vl.countTokens(7 as never).catch(() => undefined)).not.toThrow()
   })

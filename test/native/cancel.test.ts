@@ -42,8 +42,14 @@ async function expectAborted(
 describe('a signal', () => {
   test('that has fired already', async () => {
     const signal = AbortSignal.abort(new Error('before'))
-    await expect(vl.chat('Hello', { signal })).rejects.toMatchObject({ code: 'ABORTED', cause: signal.reason })
-    await expect(vl.embedImage(large, { signal })).rejects.toMatchObject({ code: 'ABORTED', cause: signal.reason })
+    await expect(vl.chat('Hello', { signal })).rejects.toMatchObject({
+      code: 'ABORTED',
+      cause: signal.reason,
+    })
+    await expect(vl.embedImage(large, { signal })).rejects.toMatchObject({
+      code: 'ABORTED',
+      cause: signal.reason,
+    })
     await expect(vl.countTokens([user(large)], { signal })).rejects.toMatchObject({ code: 'ABORTED' })
     expect(listeners(signal)).toBe(0)
   })
@@ -62,9 +68,11 @@ describe('a signal', () => {
     expectAborted([user(image(wide, { maxPixels: 28 * 28 * 16 }), 'What?')], () => pause(1)))
 
   test('while the prompt is computed', () =>
-    expectAborted([user(image({ data: noise(56, 56), width: 56, height: 56, channels: 3 }), longText)], (stream) =>
-      // The picture stands before the text.
-      stream[Symbol.asyncIterator]().next(),
+    expectAborted(
+      [user(image({ data: noise(56, 56), width: 56, height: 56, channels: 3 }), longText)],
+      (stream) =>
+        // The picture stands before the text.
+        stream[Symbol.asyncIterator]().next(),
     ))
 
   test('while the answer is generated', () =>
@@ -100,7 +108,9 @@ describe('a signal', () => {
 
   test('a timeout is a reason too', async () => {
     const signal = AbortSignal.timeout(20)
-    const error = await vl.chat([user(large, longText)], { ...long, signal }).catch((caught: unknown) => caught)
+    const error = await vl
+      .chat([user(large, longText)], { ...long, signal })
+      .catch((caught: unknown) => caught)
     expect(error).toMatchObject({ name: 'AbortError', cause: { name: 'TimeoutError' } })
   })
 
@@ -115,12 +125,15 @@ describe('a signal', () => {
   test('of many requests ends all of them', async () => {
     const controller = new AbortController()
     const requests = Array.from({ length: 12 }, (_, i) =>
-      i % 3 === 0 ? vl.embedImage(large, { signal: controller.signal }) : vl.chat('Hello', { ...long, signal: controller.signal }),
+      i % 3 === 0
+        ? vl.embedImage(large, { signal: controller.signal })
+        : vl.chat('Hello', { ...long, signal: controller.signal }),
     )
     const outcomes = Promise.allSettled(requests)
     await pause(30)
     controller.abort()
-    for (const outcome of await outcomes) expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ABORTED' } })
+    for (const outcome of await outcomes)
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ABORTED' } })
     expect(listeners(controller.signal)).toBe(0)
   })
 })
@@ -162,7 +175,9 @@ describe('leaving', () => {
     stream.cancel()
     const parts = []
     for await (const part of stream) parts.push(part)
-    expect(parts).toMatchObject([{ type: 'finish', finishReason: 'cancelled', usage: { completionTokens: 0 } }])
+    expect(parts).toMatchObject([
+      { type: 'finish', finishReason: 'cancelled', usage: { completionTokens: 0 } },
+    ])
     expect(await stream.result).toMatchObject({ text: '', finishReason: 'cancelled' })
   })
 

@@ -33,7 +33,13 @@ describe('a chat', () => {
     const third = await chat.send('Which was first?')
     await using fresh = await loadFixture({ contextSize: 1024 })
     const said = ({ text, tokens }: typeof first): Message => ({ role: 'assistant', content: text, tokens })
-    const messages = [user(scene, 'What is it?'), said(first), user(square, 'And this?'), said(second), user('Which was first?')]
+    const messages = [
+      user(scene, 'What is it?'),
+      said(first),
+      user(square, 'And this?'),
+      said(second),
+      user('Which was first?'),
+    ]
     const whole = await fresh.chat(messages, greedy)
     expect(essence(third)).toEqual(essence(whole))
     expect(whole.usage.cachedTokens).toBe(0)
@@ -99,7 +105,9 @@ describe('a chat', () => {
     await expected.send('one')
     const two = essence(await expected.send('two'))
 
-    await expect(chat.send(image('/does/not/exist.png'), 'What?')).rejects.toMatchObject({ name: 'ImageError' })
+    await expect(chat.send(image('/does/not/exist.png'), 'What?')).rejects.toMatchObject({
+      name: 'ImageError',
+    })
     expect(chat.length).toBe(2)
     const controller = new AbortController()
     const stream = chat.stream('stop me', { maxTokens: 900, signal: controller.signal })
@@ -115,7 +123,9 @@ describe('a chat', () => {
   test('starts with earlier turns', async () => {
     const messages: Message[] = [user('one'), { role: 'assistant', content: 'uno' }]
     const chat = vl.createChat({ ...greedy, messages })
-    expect(essence(await chat.send('two'))).toEqual(essence(await vl.chat([...messages, user('two')], greedy)))
+    expect(essence(await chat.send('two'))).toEqual(
+      essence(await vl.chat([...messages, user('two')], greedy)),
+    )
     expect(messages).toHaveLength(2)
   })
 })
@@ -139,7 +149,9 @@ describe('an embedding', () => {
   test('shares its cells with the picture that it was made of', async () => {
     const embedding = await vl.embedImage(square)
     await vl.chat([user(square, 'What is it?')], greedy)
-    expect((await vl.chat([user(embedding, 'Where is it?')], greedy)).images).toMatchObject([{ cached: true }])
+    expect((await vl.chat([user(embedding, 'Where is it?')], greedy)).images).toMatchObject([
+      { cached: true },
+    ])
   })
 
   test('can be stored and made again', async () => {

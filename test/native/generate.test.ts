@@ -27,7 +27,9 @@ describe('the stream', () => {
     expect(parts.flatMap((part) => (part.type === 'text' ? part.tokens : []))).toEqual([...result.tokens])
     const { finishReason, usage, timings } = result
     expect(parts.at(-1)).toEqual({ type: 'finish', finishReason, usage, timings })
-    expect(parts.slice(0, 2)).toEqual(result.images.map((report, index) => ({ type: 'image', index, ...report })))
+    expect(parts.slice(0, 2)).toEqual(
+      result.images.map((report, index) => ({ type: 'image', index, ...report })),
+    )
   })
 
   test('tells how a picture was shown', async () => {
@@ -120,7 +122,9 @@ describe('log-probabilities', () => {
       expect(top).toHaveLength(vl.info.vocabSize)
       expect(top.reduce((sum, entry) => sum + Math.exp(entry.logprob), 0)).toBeCloseTo(1, 5)
       expect(top[0]).toEqual({ token, logprob })
-      expect(top.map((entry) => entry.logprob)).toEqual(top.map((entry) => entry.logprob).sort((a, b) => b - a))
+      expect(top.map((entry) => entry.logprob)).toEqual(
+        top.map((entry) => entry.logprob).sort((a, b) => b - a),
+      )
     }
   })
 
@@ -149,7 +153,9 @@ describe('stop', () => {
 
   test('a stop string that lies across two tokens ends the text before it', async () => {
     // The last character of each token's text and the first of the next one's.
-    const across = pieces.slice(1).map((piece, i) => [...(pieces[i] ?? '')].slice(-1).concat([...piece].slice(0, 1)))
+    const across = pieces
+      .slice(1)
+      .map((piece, i) => [...(pieces[i] ?? '')].slice(-1).concat([...piece].slice(0, 1)))
     const stops = new Set(across.filter((pair) => pair.length === 2).map((pair) => pair.join('')))
     expect(stops.size).toBeGreaterThan(3)
     for (const stop of stops) {
@@ -197,18 +203,21 @@ describe('batches', () => {
     throw new Error(`no text of ${tokens} tokens`)
   }
 
-  test.each([-1, 0, 1])('prompts of two batches and %i tokens give the numbers of one large batch', async (more) => {
-    const text = await textOfTokens(2 * batchSize + more)
-    const settings = { ...greedy, logprobs: 5 }
-    await using inSteps = await loadFixture({ batchSize })
-    await using atOnce = await loadFixture({ batchSize: 512 })
-    const [a, b] = [await inSteps.chat(text, settings), await atOnce.chat(text, settings)]
-    expect(a.usage.promptTokens).toBe(2 * batchSize + more)
-    expect(essence(a)).toEqual(essence(b))
-    for (const [index, { logprob }] of (a.logprobs ?? []).entries()) {
-      expect(logprob).toBeCloseTo(b.logprobs?.[index]?.logprob ?? NaN, 3)
-    }
-  })
+  test.each([-1, 0, 1])(
+    'prompts of two batches and %i tokens give the numbers of one large batch',
+    async (more) => {
+      const text = await textOfTokens(2 * batchSize + more)
+      const settings = { ...greedy, logprobs: 5 }
+      await using inSteps = await loadFixture({ batchSize })
+      await using atOnce = await loadFixture({ batchSize: 512 })
+      const [a, b] = [await inSteps.chat(text, settings), await atOnce.chat(text, settings)]
+      expect(a.usage.promptTokens).toBe(2 * batchSize + more)
+      expect(essence(a)).toEqual(essence(b))
+      for (const [index, { logprob }] of (a.logprobs ?? []).entries()) {
+        expect(logprob).toBeCloseTo(b.logprobs?.[index]?.logprob ?? NaN, 3)
+      }
+    },
+  )
 
   test('a picture of more rows than a batch', async () => {
     await using inSteps = await loadFixture({ batchSize: 5 })
@@ -229,7 +238,12 @@ describe('earlier requests', () => {
     await using fresh = await loadFixture()
     const expected = essence(await fresh.chat('What is the colour of the sea?', greedy))
     const reused: number[] = []
-    for (const before of ['What is the colour of grass?', 'What is', 'Something else', 'What is the colour of the sea?']) {
+    for (const before of [
+      'What is the colour of grass?',
+      'What is',
+      'Something else',
+      'What is the colour of the sea?',
+    ]) {
       await vl.chat(before, greedy)
       const answer = await vl.chat('What is the colour of the sea?', greedy)
       expect(essence(answer)).toEqual(expected)
@@ -243,7 +257,10 @@ describe('earlier requests', () => {
   test('the same picture is not encoded again, another one is', async () => {
     const first = await vl.chat([user(scene, 'What?')], greedy)
     const again = await vl.chat([user(scene, 'Where?')], greedy)
-    const other = await vl.chat([user(image(picture('square.png'), { maxPixels: 28 * 28 * 16 }), 'Where?')], greedy)
+    const other = await vl.chat(
+      [user(image(picture('square.png'), { maxPixels: 28 * 28 * 16 }), 'Where?')],
+      greedy,
+    )
     expect(again.images[0]).toMatchObject({ cached: true, encodeMs: 0 })
     expect(other.images[0]?.cached).toBe(false)
     expect(other.images[0]?.encodeMs).toBeGreaterThan(0)

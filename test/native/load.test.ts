@@ -116,7 +116,11 @@ describe('dispose', () => {
     const chat = vl.createChat()
     const kept = await vl.embedImage(image(raw))
     await vl.dispose()
-    const disposed = { name: 'QwenVLError', code: 'DISPOSED', message: expect.stringContaining('QwenVL.load()') }
+    const disposed = {
+      name: 'QwenVLError',
+      code: 'DISPOSED',
+      message: expect.stringContaining('QwenVL.load()'),
+    }
     await expect(vl.chat('Hello')).rejects.toMatchObject(disposed)
     await expect(vl.stream('Hello').result).rejects.toMatchObject(disposed)
     await expect(vl.stream('Hello')[Symbol.asyncIterator]().next()).rejects.toMatchObject(disposed)

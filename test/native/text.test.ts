@@ -24,11 +24,19 @@ describe('a prompt', () => {
   test('takes lone surrogates as U+FFFD', async () => {
     const [lone, replaced] = [await vl.inspect('a\ud800b\udc00'), await vl.inspect('a\ufffdb\ufffd')]
     expect(lone.tokens).toEqual(replaced.tokens)
-    expect(essence(await vl.chat('a\ud800b\udc00', greedy))).toEqual(essence(await vl.chat('a\ufffdb\ufffd', greedy)))
+    expect(essence(await vl.chat('a\ud800b\udc00', greedy))).toEqual(
+      essence(await vl.chat('a\ufffdb\ufffd', greedy)),
+    )
   })
 
   test('may be empty', async () => {
-    for (const messages of ['', [user('')], [user()], [system(''), user('')], [user(''), assistant(''), user('')]]) {
+    for (const messages of [
+      '',
+      [user('')],
+      [user()],
+      [system(''), user('')],
+      [user(''), assistant(''), user('')],
+    ]) {
       expect((await vl.chat(messages, greedy)).tokens).toHaveLength(16)
     }
   })
@@ -44,10 +52,13 @@ describe('a prompt', () => {
     expect((await vl.chat(evil, greedy)).tokens).toHaveLength(16)
   })
 
-  test.each(['図 🦙 Ñandú', '\r\n\t ', '\u{10ffff}\u0001\u007f', '\ufeffmark', 'e\u0301'])('%j', async (text) => {
-    expect((await vl.inspect(text)).text).toContain(text)
-    expect((await vl.chat(text, greedy)).tokens).toHaveLength(16)
-  })
+  test.each(['図 🦙 Ñandú', '\r\n\t ', '\u{10ffff}\u0001\u007f', '\ufeffmark', 'e\u0301'])(
+    '%j',
+    async (text) => {
+      expect((await vl.inspect(text)).text).toContain(text)
+      expect((await vl.chat(text, greedy)).tokens).toHaveLength(16)
+    },
+  )
 })
 
 describe('an answer', () => {
@@ -61,7 +72,7 @@ describe('an answer', () => {
       expect(textOf(parts)).toBe(text)
       split += parts.filter((part) => part.type === 'text' && part.text === '').length
       for (const part of parts) {
-        if (part.type === 'text') expect(part.text).toBe(part.text.toWellFormed())
+        if (part.type === 'text') expect(Buffer.from(part.text).toString()).toBe(part.text)
       }
     }
     expect(split).toBeGreaterThan(10) // the vocabulary has single bytes
@@ -69,12 +80,19 @@ describe('an answer', () => {
 })
 
 describe('tokens', () => {
-  test.each(['', ' ', 'plain', 'a\0b', '  two  spaces', '這张图片里有什么？', '🦙👩\u200d🚀', '\n\n\r\n', 'naïve <tag> | pipe'])(
-    'of %j give it back',
-    async (text) => {
-      expect(engine.detokenize(await engine.tokenize(text), true)).toBe(text)
-    },
-  )
+  test.each([
+    '',
+    ' ',
+    'plain',
+    'a\0b',
+    '  two  spaces',
+    '這张图片里有什么？',
+    '🦙👩\u200d🚀',
+    '\n\n\r\n',
+    'naïve <tag> | pipe',
+  ])('of %j give it back', async (text) => {
+    expect(engine.detokenize(await engine.tokenize(text), true)).toBe(text)
+  })
 
   test('of one megabyte', async () => {
     const text = 'What is in this picture? '.repeat(40_000)

@@ -48,7 +48,11 @@ test.each(cases.map((entry, index) => [entry.state, entry.way, entry.expected, i
   '%s, %s',
   async (_state, _way, expected, index) => {
     const outcome = await outcomes[index]
-    expect(outcome).toMatchObject({ code: expected.code, signal: expected.signal ?? null, messages: ['reached'] })
+    expect(outcome).toMatchObject({
+      code: expected.code,
+      signal: expected.signal ?? null,
+      messages: ['reached'],
+    })
     expect(outcome?.stdout).toBe(expected.stdout ?? '')
     if (expected.stderr) expect(outcome?.stderr).toMatch(expected.stderr)
     else expect(outcome?.stderr).toBe('')

@@ -24,7 +24,11 @@ export interface ChildOptions extends Pick<ForkOptions, 'cwd' | 'env' | 'execArg
 }
 
 /** Runs a script with an IPC channel until it ends. */
-export async function runChild(script: string, args: readonly string[], options: ChildOptions = {}): Promise<Outcome> {
+export async function runChild(
+  script: string,
+  args: readonly string[],
+  options: ChildOptions = {},
+): Promise<Outcome> {
   const { limitMs = 60_000, onMessage, ...rest } = options
   const child = fork(script, args, { ...rest, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const messages: unknown[] = []
@@ -53,7 +57,11 @@ export async function runChild(script: string, args: readonly string[], options:
 }
 
 /** Starts all work, at most `width` at a time; the results keep their order. */
-export function pooled<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Array<Promise<R>> {
+export function pooled<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Array<Promise<R>> {
   const waiting: Array<() => void> = []
   let running = 0
   return items.map(async (item) => {

@@ -16,7 +16,13 @@ export function picture(name: string): string {
 }
 
 /** What makes a tiny model quick and its numbers exact. */
-export const small = { contextSize: 512, threads: 1, flashAttention: 'off', cacheType: 'f32', mmap: false } as const
+export const small = {
+  contextSize: 512,
+  threads: 1,
+  flashAttention: 'off',
+  cacheType: 'f32',
+  mmap: false,
+} as const
 
 /** RGB noise that is the same everywhere. */
 export function noise(width: number, height: number, seed = 1): Uint8Array {

@@ -6,7 +6,9 @@ import { pair, small } from './fixtures'
 import type { FixtureId } from './fixtures'
 
 /** Loads a fixture: F32, one thread, 512 tokens of context unless told otherwise. */
-export function loadFixture(options: Partial<LoadOptions> & { readonly id?: FixtureId } = {}): Promise<QwenVL> {
+export function loadFixture(
+  options: Partial<LoadOptions> & { readonly id?: FixtureId } = {},
+): Promise<QwenVL> {
   const { id, ...rest } = options
   return QwenVL.load({ ...pair(id), ...small, ...rest })
 }

@@ -27,7 +27,10 @@ const states = {
     const side = bounded ? 280 : 1120
     const pixels = new Uint8Array(side * side * 3)
     const open = await engine.Engine.open(params)
-    open.submit({ kind: 'encode', pixels, width: side, height: side, count: (side / 28) ** 2 }, () => undefined)
+    open.submit(
+      { kind: 'encode', pixels, width: side, height: side, count: (side / 28) ** 2 },
+      () => undefined,
+    )
     await sleep(20)
   },
   generating: async () => {

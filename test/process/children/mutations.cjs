@@ -32,7 +32,12 @@ function mutated(seed) {
   const which = random(2) === 0 ? 'model' : 'mmproj'
   const bytes = Buffer.from(files[which])
   // Metadata numbers stand behind their keys: aim there half of the time.
-  const keys = [...bytes.subarray(0, headerBytes[which]).toString('latin1').matchAll(/(qwen|clip|tokenizer|general)[a-z0-9_.]+/g)]
+  const keys = [
+    ...bytes
+      .subarray(0, headerBytes[which])
+      .toString('latin1')
+      .matchAll(/(qwen|clip|tokenizer|general)[a-z0-9_.]+/g),
+  ]
   for (let i = 0; i <= random(4); i++) {
     const key = keys[random(keys.length)]
     const at = random(2) === 0 ? key.index + key[0].length + random(12) : random(headerBytes[which])
@@ -52,7 +57,12 @@ async function main() {
     try {
       const vl = await qwenvl.QwenVL.load(options)
       try {
-        const shown = qwenvl.image({ data: new Uint8Array(112 * 112 * 3), width: 112, height: 112, channels: 3 })
+        const shown = qwenvl.image({
+          data: new Uint8Array(112 * 112 * 3),
+          width: 112,
+          height: 112,
+          channels: 3,
+        })
         await vl.chat([qwenvl.user(shown, 'What?')], { maxTokens: 2 })
       } finally {
         await vl.dispose()
