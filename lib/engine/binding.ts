@@ -219,10 +219,13 @@ export interface NativeAddon {
     targetWidth: number,
     targetHeight: number,
   ): Promise<Uint8Array>
-  /** Opens an engine; `onEvents` of `initialize` hears `ready` or `failed`. */
-  openEngine(params: EngineParams): NativeEngine
-  /** Once per environment: the folder with the ggml backends (absolute) and the one listener for all events. */
-  initialize(backendFolder: string, onEvents: (events: readonly EngineEvent[]) => void): void
+  /** Opens an engine; the listener of `channel` hears `ready` or `failed`. */
+  openEngine(params: EngineParams, channel: number): NativeEngine
+  /**
+   * Once per copy of this module: the folder with the ggml backends (absolute) and the listener for all events.
+   * Returns the channel of that listener.
+   */
+  initialize(backendFolder: string, onEvents: (events: readonly EngineEvent[]) => void): number
   /** Stops every engine of the process and waits, at most `deadlineMs`. For the `exit` listener. */
   stopAll(deadlineMs: number): void
 }

@@ -45,18 +45,22 @@ function dispatch(events: readonly EngineEvent[]): void {
   }
 }
 
-let initialized = false
+let channel: number | undefined
 
-/** The addon with its backends loaded and its events connected. */
-export function initializedAddon(): NativeAddon {
+/** The addon with its backends loaded and its events connected, and the channel that these events come by. */
+function connected(): { readonly native: NativeAddon; readonly channel: number } {
   const native = addon()
-  if (!initialized) {
-    initialized = true
-    native.initialize(backendFolder(), dispatch)
+  if (channel === undefined) {
+    channel = native.initialize(backendFolder(), dispatch)
     // process.exit() and uncaught errors skip the native cleanup hook, but not this listener.
     if (isMainThread) process.once('exit', () => native.stopAll(exitDeadlineMs))
   }
-  return native
+  return { native, channel }
+}
+
+/** The addon, ready for everything but engines. */
+export function initializedAddon(): NativeAddon {
+  return connected().native
 }
 
 /** Calls into native code; its coded errors become the classes of lib/errors.ts. */
@@ -121,7 +125,10 @@ export class Engine {
   #info: EngineInfo | undefined
 
   private constructor(params: EngineParams, onProgress: ((progress: number) => void) | undefined) {
-    this.#native = callNative(() => initializedAddon().openEngine(params))
+    this.#native = callNative(() => {
+      const { native, channel } = connected()
+      return native.openEngine(params, channel)
+    })
     this.#onProgress = onProgress
     this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     known.set(this.#native.id, new WeakRef(this))

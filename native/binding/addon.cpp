@@ -26,14 +26,16 @@ Napi::Value build_info(const Napi::CallbackInfo & info) {
     return object;
 }
 
-// (backendFolder, onEvents)
-void initialize(const Napi::CallbackInfo & info) {
-    guarded(info.Env(), [&] {
+// (backendFolder, onEvents) -> channel
+Napi::Value initialize(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
         if (!info[0].IsString() || !info[1].IsFunction()) {
             throw Error("INVALID_ARGUMENT", "Expected the folder of the backends and a function.");
         }
         load_backends(info[0].As<Napi::String>().Utf8Value());
-        EnvState::of(info.Env()).start(info[1].As<Napi::Function>());
+        auto & channels = EnvState::of(info.Env()).channels;
+        channels.push_back(std::make_unique<Channel>(info.Env(), info[1].As<Napi::Function>()));
+        return Napi::Number::New(info.Env(), static_cast<double>(channels.size() - 1));
     });
 }
 
@@ -80,9 +82,9 @@ Napi::Value resize_bicubic_js(const Napi::CallbackInfo & info) {
     });
 }
 
-// (params)
+// (params, channel)
 Napi::Value open_engine(const Napi::CallbackInfo & info) {
-    return EnvState::of(info.Env()).engine_class.New({info[0]});
+    return EnvState::of(info.Env()).engine_class.New({info[0], info[1]});
 }
 
 // (deadlineMs)
@@ -91,7 +93,7 @@ void stop_all_js(const Napi::CallbackInfo & info) {
 }
 
 Napi::Object register_addon(Napi::Env env, Napi::Object exports) {
-    auto state = std::make_unique<EnvState>(env);
+    auto state = std::make_unique<EnvState>();
     state->engine_class = Napi::Persistent(EngineWrap::define(env));
     env.SetInstanceData(state.release());  // owned by the environment
     exports.Set("buildInfo", Napi::Function::New<build_info>(env));

@@ -49,13 +49,15 @@ Napi::Function EngineWrap::define(Napi::Env env) {
 
 EngineWrap::EngineWrap(const Napi::CallbackInfo & info) : Napi::ObjectWrap<EngineWrap>(info) {
     guarded(info.Env(), [&] {
-        EnvState & state = EnvState::of(info.Env());
-        if (!state.started()) {
-            throw Error("INVALID_ARGUMENT", "initialize() must be called before openEngine().");
+        const auto & channels = EnvState::of(info.Env()).channels;
+        const int64_t channel = info[1].IsNumber() ? info[1].As<Napi::Number>().Int64Value() : -1;
+        if (channel < 0 || channel >= static_cast<int64_t>(channels.size())) {
+            throw Error("INVALID_ARGUMENT", "Expected the number that initialize() returned.");
         }
         info.This().As<Napi::Object>().TypeTag(&kTag);
-        id_ = state.open(engine_params(object_argument(info)));
-        engine_ = state.engine(id_);
+        channel_ = channels[static_cast<size_t>(channel)].get();
+        id_ = channel_->open(engine_params(object_argument(info)));
+        engine_ = channel_->engine(id_);
     });
 }
 
@@ -72,12 +74,11 @@ Napi::Value EngineWrap::id(const Napi::CallbackInfo & info) {
 void EngineWrap::submit(const Napi::CallbackInfo & info) {
     guarded(info.Env(), [&] {
         auto wanted = request(object_argument(info));
-        EnvState & state = EnvState::of(info.Env());
-        const auto engine = state.engine(id_);
+        const auto engine = channel_->engine(id_);
         if (!engine) {
             throw Error("DISPOSED", "The model was disposed. Load it again.");
         }
-        state.request_started();
+        channel_->request_started();
         engine->submit(std::move(wanted));
     });
 }
@@ -132,8 +133,8 @@ Napi::Value EngineWrap::detokenize(const Napi::CallbackInfo & info) {
     });
 }
 
-void EngineWrap::close(const Napi::CallbackInfo & info) {
-    EnvState::of(info.Env()).close(id_);
+void EngineWrap::close(const Napi::CallbackInfo &) {
+    channel_->close(id_);
 }
 
 }  // namespace qvl

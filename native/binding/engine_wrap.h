@@ -10,7 +10,7 @@ namespace qvl {
 class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
   public:
     static Napi::Function define(Napi::Env env);
-    explicit EngineWrap(const Napi::CallbackInfo & info);  // (params)
+    explicit EngineWrap(const Napi::CallbackInfo & info);  // (params, channel)
     // Collected without close(): stops the engine, does not wait for it.
     void Finalize(Napi::BasicEnv env) override;
 
@@ -23,6 +23,7 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
     Napi::Value detokenize(const Napi::CallbackInfo & info);  // (Int32Array, special) -> string
     void close(const Napi::CallbackInfo & info);
 
+    class Channel * channel_ = nullptr;  // owned by the environment
     uint32_t id_ = 0;
     std::weak_ptr<class Engine> engine_;
 };

@@ -1,7 +1,6 @@
-#include "env_state.h"
+#include "channel.h"
 
 #include "convert.h"
-#include "error.h"
 
 namespace qvl {
 
@@ -16,22 +15,15 @@ bool ends_activity(const Event & event) {
 
 }  // namespace
 
-EnvState & EnvState::of(Napi::Env env) {
-    return *env.GetInstanceData<EnvState>();
-}
-
-void EnvState::start(const Napi::Function & listener) {
-    if (started()) {
-        throw Error("INVALID_ARGUMENT", "initialize() was called twice in one environment.");
-    }
-    bridge_ = std::make_shared<Bridge>(env_, listener, [this](Napi::Env env, Napi::Function function, auto batch) {
-        receive(env, function, std::move(batch));
+Channel::Channel(Napi::Env env, const Napi::Function & listener) : env_(env) {
+    bridge_ = std::make_shared<Bridge>(env, listener, [this](Napi::Env e, Napi::Function function, auto batch) {
+        receive(e, function, std::move(batch));
     });
     // Hooks run last in, first out: registered after the bridge's thread-safe function, ours runs while it is valid.
-    env_.AddCleanupHook([this] { shut_down(); });
+    env.AddCleanupHook([this] { shut_down(); });
 }
 
-uint32_t EnvState::open(EngineParams params) {
+uint32_t Channel::open(EngineParams params) {
     const uint32_t id = next_id_++;
     // The engine may outlive this environment by a moment: its sink holds the bridge, not us.
     auto engine =
@@ -41,16 +33,16 @@ uint32_t EnvState::open(EngineParams params) {
     return id;
 }
 
-std::shared_ptr<Engine> EnvState::engine(uint32_t id) const {
+std::shared_ptr<Engine> Channel::engine(uint32_t id) const {
     const auto found = engines_.find(id);
     return found == engines_.end() ? nullptr : found->second;
 }
 
-void EnvState::request_started() {
+void Channel::request_started() {
     bridge_->set_active(env_, ++active_);
 }
 
-void EnvState::close(uint32_t id) {
+void Channel::close(uint32_t id) {
     if (const auto running = engine(id)) {
         if (closing_.insert(id).second) {
             request_started();
@@ -59,7 +51,7 @@ void EnvState::close(uint32_t id) {
     }
 }
 
-void EnvState::receive(Napi::Env env, const Napi::Function & listener, std::vector<EngineEvent> batch) {
+void Channel::receive(Napi::Env env, const Napi::Function & listener, std::vector<EngineEvent> batch) {
     auto events = Napi::Array::New(env, batch.size());
     for (uint32_t i = 0; i < batch.size(); i++) {
         auto & [id, event] = batch[i];
@@ -77,7 +69,7 @@ void EnvState::receive(Napi::Env env, const Napi::Function & listener, std::vect
     listener.Call({events});
 }
 
-void EnvState::forget(uint32_t id) {
+void Channel::forget(uint32_t id) {
     const auto found = engines_.find(id);
     if (found != engines_.end()) {
         found->second->join(Clock::now() + kTeardownDeadline);  // Closed is its last event: this does not wait
@@ -85,7 +77,7 @@ void EnvState::forget(uint32_t id) {
     }
 }
 
-void EnvState::shut_down() {
+void Channel::shut_down() {
     for (const auto & [id, engine] : engines_) {
         engine->close();
     }
