@@ -36,13 +36,13 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const CORE_SECONDS = { developer: 360, release: 900 }
 
 const { values: options } = parseArgs({
-  allowNegative: true,
   options: {
     release: { type: 'boolean', default: false },
     debug: { type: 'boolean', default: false },
     cuda: { type: 'boolean', default: false },
     vulkan: { type: 'boolean', default: false },
     metal: { type: 'boolean', default: process.platform === 'darwin' },
+    'no-metal': { type: 'boolean', default: false },
     sanitize: { type: 'string', default: '' },
     tests: { type: 'boolean', default: false },
     jobs: { type: 'string', default: String(availableParallelism()) },
@@ -70,7 +70,7 @@ async function main() {
 }
 
 /** Where this build goes and what decides whether it is still good. */
-function planOf({ release, debug, sanitize, tests, cuda, vulkan, metal }) {
+function planOf({ release, debug, sanitize, tests, cuda, vulkan, metal, 'no-metal': noMetal }) {
   const folder = join(
     root,
     'build',
@@ -82,7 +82,7 @@ function planOf({ release, debug, sanitize, tests, cuda, vulkan, metal }) {
     QWENVL_RELEASE: on(release),
     QWENVL_CUDA: on(cuda),
     QWENVL_VULKAN: on(vulkan),
-    QWENVL_METAL: on(metal),
+    QWENVL_METAL: on(metal && !noMetal),
     QWENVL_CORE_TESTS: on(tests),
     ...(sanitize && { QWENVL_SANITIZE: sanitize }),
     ...(release && process.platform === 'linux' && { QWENVL_LIBC: libc() }),

@@ -36,7 +36,9 @@ void initialise(const std::string & folder) {
     ggml_set_abort_callback([](const char * message) { std::fprintf(stderr, "qwenvl-native: fatal: %s\n", message); });
 #ifdef QWENVL_DYNAMIC_BACKENDS
     LogTail tail;
-    ggml_backend_load_all_from_path(folder.c_str());
+    if (ggml_backend_reg_count() == 0) {  // else another copy of this version has loaded the same libraries
+        ggml_backend_load_all_from_path(folder.c_str());
+    }
     if (ggml_backend_reg_count() == 0) {
         // Going on would make llama.cpp search the working directory for libraries.
         throw Error("BACKEND_NOT_FOUND",

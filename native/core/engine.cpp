@@ -245,9 +245,8 @@ void Engine::wait_for_reader(Request & request) {
     std::unique_lock<std::mutex> lock(mutex_);
     // Who waits in the queue must not depend on the reader of another answer: two streams that are read one after the
     // other would wait for each other. What is then produced ahead is bounded by the context.
-    changed_.wait(lock, [&] {
-        return request.unread < kMostUnread || request.cancelled || closing_ || !queue_.empty();
-    });
+    changed_.wait(lock,
+                  [&] { return request.unread < kMostUnread || request.cancelled || closing_ || !queue_.empty(); });
 }
 
 EngineInfo Engine::info(const Decoder & decoder, bool has_vision, int threads) const {

@@ -113,9 +113,26 @@ describe('module', () => {
     expect(cpu?.memoryTotal).toBeGreaterThan(0)
   })
 
+  test('each listener hears its own engines', async () => {
+    const heard: EngineEvent[] = []
+    let wake: () => void = () => undefined
+    const closed = new Promise<void>((resolve) => (wake = resolve))
+    const other = native.initialize(backendFolder(), (batch) => {
+      heard.push(...batch)
+      if (batch.some(({ type }) => type === 'closed')) wake()
+    })
+    const before = events.length
+    native.openEngine({ ...params, model: '/does/not/exist.gguf' }, other)
+    await closed
+    expect(heard.map(({ type }) => type)).toEqual(['failed', 'closed'])
+    expect(events.length).toBe(before)
+  })
+
   test('initialize gives every listener a channel of its own', () => {
-    expect(native.initialize(backendFolder(), () => undefined)).toBe(channel + 1)
-    expect(() => native.openEngine(params, channel + 2)).toThrow('Expected the number that initialize() returned')
+    expect(native.initialize(backendFolder(), () => undefined)).toBe(channel + 2)
+    expect(() => native.openEngine(params, channel + 3)).toThrow(
+      'Expected the number that initialize() returned',
+    )
     expect(() => native.initialize(7 as never, () => undefined)).toThrow('Expected the folder')
     expect(() => native.initialize(backendFolder(), 'x' as never)).toThrow('Expected the folder')
   })

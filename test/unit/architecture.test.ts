@@ -6,7 +6,18 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, posix, relative, sep } from 'node:path'
 
 const root = join(__dirname, '../..')
-const LINES_PER_FILE = 400
+/** Tests are tables to a good part: they may be longer. */
+const budgets: ReadonlyArray<[number, ReadonlyArray<[string, RegExp]>]> = [
+  [
+    400,
+    [
+      ['lib', /\.ts$/],
+      ['native', /\.(h|cpp)$/],
+      ['scripts', /\.mjs$/],
+    ],
+  ],
+  [600, [['test', /\.(ts|mjs|cpp)$/]]],
+]
 
 /** What the files of each part may import from the other parts. Parts are folders of lib/, or single files. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -121,17 +132,11 @@ describe('imports in lib/', () => {
 })
 
 describe('files', () => {
-  test(`have at most ${LINES_PER_FILE} lines`, () => {
-    const all = [
-      ...sources,
-      ...filesIn('native', /\.(h|cpp)$/),
-      ...filesIn('test', /\.(ts|mjs|cpp)$/),
-      ...filesIn('scripts', /\.mjs$/),
-    ]
+  test.each(budgets)('have at most %i lines', (most, folders) => {
     const linesOf = (file: string) => readFileSync(join(root, file), 'utf8').split('\n').length - 1
-    expect(
-      all.filter((file) => linesOf(file) > LINES_PER_FILE).map((file) => `${file}: ${linesOf(file)}`),
-    ).toEqual([])
+    const all = folders.flatMap(([folder, pattern]) => filesIn(folder, pattern))
+    expect(all.length).toBeGreaterThan(5)
+    expect(all.filter((file) => linesOf(file) > most).map((file) => `${file}: ${linesOf(file)}`)).toEqual([])
   })
 
   test('are named after one idea, in one word', () => {
