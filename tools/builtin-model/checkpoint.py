@@ -1,0 +1,37 @@
+"""From a training state to a Hugging Face checkpoint."""
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, Qwen2VLImageProcessor, Qwen3VLForConditionalGeneration
+
+from architecture import create
+from grids import FACTOR
+
+
+def restore(run: Path) -> Qwen3VLForConditionalGeneration:
+    """The model with the averaged weights of a run."""
+    state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
+    model = create(state["settings"]["preset"], AutoTokenizer.from_pretrained(run / "tokenizer"))
+    with torch.no_grad():
+        for weight, mean in zip(model.parameters(), state["average"]["values"], strict=True):
+            weight.copy_(mean)
+    return model.eval()
+
+
+def processor() -> Qwen2VLImageProcessor:
+    """Qwen3-VL's limits. The slow processor: PIL bicubic, as in training and in the library."""
+    half = [0.5, 0.5, 0.5]
+    limits = {"min_pixels": 64 * FACTOR**2, "max_pixels": 16_384 * FACTOR**2}
+    return Qwen2VLImageProcessor(patch_size=16, image_mean=half, image_std=half, **limits)
+
+
+def write(run: Path, folder: Path) -> None:
+    model = restore(run)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(run / "tokenizer").save_pretrained(folder)
+    processor().save_pretrained(folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "architectures": [type(model).__name__]}, indent=2))

@@ -1,0 +1,63 @@
+"""Printed words: fonts that may be passed on, and what is written with them."""
+
+import functools
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+MAX_LENGTH = 7
+DEJAVU = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSansMono-Bold")
+FONTS = ("default", *DEJAVU)
+
+# Lower-case words are real ones, so that a picture of "o" or "l" never has two right answers.
+KNOWN = (
+    "apple bird black book bread bus cake car cat chair city clock cloud coat cold cup dance day desk dog door "
+    "dream drum earth egg farm fire fish flag flower food frog game garden gate gift gold good grass green hand "
+    "happy hat heart hello home horse house ice island jam key king kite lake lamp leaf lemon light lion love map "
+    "market milk moon mouse music name night north nose ocean open orange paper park peace pen piano pig plane "
+    "plant quiet rabbit rain red river road rock rose salt school sea ship shoe sky snow soap song south space "
+    "spoon spring star stone stop summer sun table taxi tea tiger time train tree truck under violet wall watch "
+    "water west wind window winter wolf wood world yellow zebra zero"
+).split()
+_LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_DIGITS = list("0123456789")
+
+
+def word(rng: np.random.Generator) -> str:
+    kind = rng.random()
+    if kind < 0.3:
+        text = str(rng.choice(KNOWN))
+        return text if rng.random() < 0.4 else text.upper()
+    if kind < 0.75:
+        return "".join(rng.choice(_LETTERS, int(rng.integers(2, MAX_LENGTH))))
+    return "".join(rng.choice(_DIGITS, int(rng.integers(1, MAX_LENGTH))))
+
+
+def mask(text: str, font: str, height: int) -> Image.Image:
+    """Coverage (0 to 255) of the text in letters of about `height` pixels, cut to what is drawn."""
+    face = _face(font, height)
+    left, top, right, bottom = face.getbbox(text)
+    canvas = Image.new("L", (int(right - left) + 4, int(bottom - top) + 4))
+    ImageDraw.Draw(canvas).text((2 - left, 2 - top), text, fill=255, font=face)
+    return canvas.crop(canvas.getbbox())
+
+
+@functools.lru_cache(maxsize=512)
+def _face(font: str, height: int) -> ImageFont.FreeTypeFont:
+    if font == "default":
+        return ImageFont.load_default(height)
+    return ImageFont.truetype(str(_folder() / f"{font}.ttf"), height)
+
+
+@functools.cache
+def _folder() -> Path:
+    places = [Path("/usr/share/fonts/truetype/dejavu")]
+    found = importlib.util.find_spec("matplotlib")
+    if found and found.submodule_search_locations:
+        places.insert(0, Path(found.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf")
+    for place in places:
+        if all((place / f"{font}.ttf").exists() for font in DEJAVU):
+            return place
+    raise FileNotFoundError("the DejaVu fonts are missing: pip install matplotlib, or apt-get install fonts-dejavu")
