@@ -78,6 +78,11 @@ size_t Decoder::reuse(const std::vector<SequenceItem> & prompt) {
     return sequence_.size();
 }
 
+void Decoder::forget() {
+    llama_memory_clear(llama_get_memory(ctx_.get()), /*data*/ true);
+    sequence_.truncate(0);
+}
+
 void Decoder::drop_after(size_t items) {
     llama_memory_t memory = llama_get_memory(ctx_.get());
     if (!llama_memory_seq_rm(memory, 0, sequence_.position_after(items), -1)) {

@@ -33,6 +33,9 @@ class Decoder {
     void decode_image(const SequenceItem & item, const std::vector<float> & rows,
                       const std::vector<int32_t> & positions);
 
+    // Empties the KV memory, its bytes too: a NaN in a dropped cell would still reach what is computed beside it.
+    void forget();
+
     // Waits until a GPU has computed what was decoded, so that times are true.
     void synchronize() { llama_synchronize(ctx_.get()); }
 

@@ -4,6 +4,7 @@
 #include "text_output.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace qvl {
 
@@ -86,6 +87,12 @@ class Generation {
                 throw Error("INVALID_ARGUMENT", "The embedding of a picture does not have " + std::to_string(width) +
                                                     " values a row. Make it with embedImage() of this model.");
             }
+            // In the KV memory they would spoil later requests too.
+            if (image != nullptr && !std::all_of(image->embedding.begin(), image->embedding.end(),
+                                                 [](float value) { return std::isfinite(value); })) {
+                throw Error("INVALID_ARGUMENT", "The embedding of a picture has values that are no finite numbers. "
+                                                "Make it anew with embedImage().");
+            }
         }
     }
 
@@ -159,6 +166,12 @@ class Generation {
         int32_t position = params_.position;
         while (end_.reason.empty()) {
             float * logits = context_.decoder.logits();
+            if (std::isnan(logits[0])) {
+                context_.decoder.forget();
+                throw Error("DECODE_FAILED",
+                            "The model computed no numbers (NaN). Its file may be damaged: download it "
+                            "again, or try `flashAttention: 'off'` and `cacheType: 'f32'`.");
+            }
             std::vector<float> raw;
             if (params_.logprobs >= 0) {
                 raw.assign(logits, logits + n_vocab);  // before penalties change them

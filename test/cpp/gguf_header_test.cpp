@@ -142,6 +142,21 @@ TEST(long_arrays_are_left_out) {
     CHECK(value(header, "after") != nullptr);
 }
 
+// llama.cpp asserts that they are.
+TEST(tokens_are_distinct) {
+    const auto tokens = [](const std::string & last) {
+        return Writer(0, 1)
+            .key("tokenizer.ggml.tokens", kArray)
+            .put<uint32_t>(kString)
+            .put<uint64_t>(2)
+            .string("a")
+            .string(last)
+            .bytes();
+    };
+    CHECK_EQ(code_of_file(tokens("b")), "");
+    CHECK_EQ(code_of_file(tokens("a")), "GGUF_CORRUPT");
+}
+
 TEST(what_is_no_file_is_not_found) {
     CHECK_EQ(check::code_of([] { read_gguf_header("/does/not/exist.gguf"); }), "FILE_NOT_FOUND");
     CHECK_EQ(check::code_of([] { read_gguf_header(fs::temp_directory_path().string()); }), "FILE_NOT_FOUND");

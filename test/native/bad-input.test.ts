@@ -12,9 +12,11 @@ import {
   UnsupportedModelError,
   assistant,
   image,
+  imageEmbedding,
   user,
 } from '../../lib'
 import type { ContentPart, GenerateOptions, LoadOptions, MessagesInput, StreamPart } from '../../lib'
+import { inspectGguf } from '../../lib/engine/engine'
 import { noise, pair, picture, root, small } from '../support/fixtures'
 import { essence, greedy, loadFixture } from '../support/model'
 
@@ -270,6 +272,59 @@ describe('requests', () => {
       code: 'INVALID_ARGUMENT',
       says: ['data'],
     }))
+
+  describe('an embedding', () => {
+    const embedding = (value: number) => {
+      const [tokens, width] = [4, vl.info.embeddingWidth]
+      const data = new Float32Array(tokens * width).fill(value)
+      const processed = { width: 56, height: 56 }
+      return imageEmbedding({
+        data,
+        tokens,
+        width,
+        grid: { t: 1, h: 4, w: 4 },
+        hash: `all ${value}`,
+        processed,
+      })
+    }
+
+    test('that is not finite', async () => {
+      const expected = {
+        type: InvalidArgumentError,
+        code: 'INVALID_ARGUMENT',
+        says: ['finite', 'embedImage()'],
+      }
+      for (const value of [NaN, Infinity, -Infinity]) await fails([user(embedding(value), 'What?')], expected)
+    })
+
+    test('of zeros is a picture like any other', async () => {
+      const { logprobs } = await vl.chat([user(embedding(0), 'What?')], { ...greedy, logprobs: true })
+      expect(logprobs?.every(({ logprob }) => Number.isFinite(logprob))).toBe(true)
+    })
+  })
+
+  test('weights that are no numbers spoil only the answers that use them', async () => {
+    const { model } = pair()
+    const bytes = readFileSync(model)
+    const { tensors } = await inspectGguf(model)
+    const sizes = tensors.map(({ shape }) => Math.ceil((4 * shape.reduce((n, side) => n * side)) / 32) * 32)
+    const index = tensors.findIndex(({ name }) => name === 'token_embd.weight')
+    const total = (upTo: number) => sizes.slice(0, upTo).reduce((sum, size) => sum + size, 0)
+    const table = bytes.length - total(tensors.length) + total(index)
+    const ids = async (text: string) => [...(await vl.inspect(text)).tokens]
+    const eight = await ids('8')
+    const [seven = 0] = (await ids('7')).filter((id, i) => id !== eight[i])
+    const row = 4 * vl.info.embeddingWidth
+    for (let i = 0; i < row; i += 4) bytes.writeFloatLE(NaN, table + seven * row + i)
+    await using damaged = await loadFixture({ model: file('nan.gguf', bytes) })
+    expect(essence(await damaged.chat('Is all well?', greedy))).toEqual(quiet)
+    await expectError(() => damaged.chat('7', greedy), {
+      type: QwenVLError,
+      code: 'DECODE_FAILED',
+      says: ['NaN', 'download'],
+    })
+    expect(essence(await damaged.chat('Is all well?', greedy))).toEqual(quiet)
+  })
 
   test('a video', async () => {
     const expected = { type: QwenVLError, code: 'VIDEO_UNSUPPORTED', says: ['frames as pictures'] }
