@@ -252,6 +252,25 @@ describe('ELF', { skip: process.platform !== 'linux' }, () => {
   })
 })
 
+describe('another package manager installs it without scripts', () => {
+  for (const [manager, ...flags] of [['pnpm@10'], ['yarn@1', '--no-lockfile'], ['bun@1', '--no-save']]) {
+    test(manager, () => {
+      const folder = mkdtempSync(join(tmpdir(), 'qwenvl-manager-'))
+      try {
+        const manifest = { private: true, dependencies: { 'qwenvl-native': `file:${resolve(tarball)}` } }
+        writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+        npm(['exec', '--yes', '--', manager, 'install', '--ignore-scripts', ...flags], folder)
+        const code =
+          "const { image, systemReport } = require('qwenvl-native'); console.log(typeof image, systemReport().devices.length > 0)"
+        const { stdout, stderr } = node(['-e', code], { cwd: folder })
+        assert.equal(stdout.trim(), 'function true', stderr)
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    })
+  }
+})
+
 function prebuilt() {
   const folder = join(installed, 'prebuilds', tuple)
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
