@@ -15,9 +15,9 @@ from vocabulary import ROWS
 
 HEAD = 32
 PRESETS = {
-    "tiny": {"hidden": 96, "layers": 3, "mlp": 256, "vision": 64, "depth": 3, "taps": [0, 1]},  # smoke tests
-    "small": {"hidden": 192, "layers": 5, "mlp": 512, "vision": 128, "depth": 5, "taps": [1, 3]},
-    "base": {"hidden": 256, "layers": 6, "mlp": 704, "vision": 192, "depth": 6, "taps": [1, 3]},
+    "tiny": {"hidden": 96, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 192, "depth": 3, "taps": [0, 1]},  # smoke tests
+    "small": {"hidden": 192, "layers": 5, "mlp": 512, "vision": 128, "vision_mlp": 512, "depth": 5, "taps": [1, 3]},
+    "base": {"hidden": 256, "layers": 6, "mlp": 704, "vision": 192, "vision_mlp": 576, "depth": 6, "taps": [1, 3]},
 }
 
 
@@ -41,7 +41,7 @@ def create(preset: str, tokenizer: Qwen2TokenizerFast) -> Qwen3VLForConditionalG
     }
     vision = {
         "hidden_size": shape["vision"],
-        "intermediate_size": 4 * shape["vision"],
+        "intermediate_size": shape["vision_mlp"],
         "depth": shape["depth"],
         "num_heads": shape["vision"] // HEAD,
         "out_hidden_size": shape["hidden"],

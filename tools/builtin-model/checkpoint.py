@@ -1,6 +1,10 @@
-"""From a training state to a Hugging Face checkpoint."""
+"""From a training state to a Hugging Face checkpoint.
+
+    python checkpoint.py out/base out/base/checkpoint
+"""
 
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -35,3 +39,7 @@ def write(run: Path, folder: Path) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps({**config, "architectures": [type(model).__name__]}, indent=2))
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -8,7 +8,7 @@ from palette import COLOURS, SHAPES, Colour
 from scene import Scene, Thing, put, some_shape, some_text
 
 KINDS = {"shapes": 0.66, "both": 0.16, "text": 0.16, "empty": 0.02}
-MOST = 6
+NUMBERS = (1.0, 0.9, 0.9, 1.0, 1.3, 1.8)  # how often 1, 2, ... shapes are tried; not all find room
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1), "still": (0, 0)}
 
 
@@ -19,8 +19,13 @@ def still_scene(rng: np.random.Generator, size: tuple[int, int], level: float, k
     if kind in ("text", "both"):
         put(rng, scene, some_text(rng, size))
     if kind in ("shapes", "both"):
-        _fill(rng, scene, int(rng.integers(1, 3 + round((MOST - 2) * level))), level)
+        _fill(rng, scene, _number(rng, level), level)
     return scene
+
+
+def _number(rng: np.random.Generator, level: float) -> int:
+    weights = np.array(NUMBERS[: 2 + round((len(NUMBERS) - 2) * level)])
+    return 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
 
 
 def _fill(rng: np.random.Generator, scene: Scene, number: int, level: float) -> None:

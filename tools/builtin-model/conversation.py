@@ -61,7 +61,7 @@ def sample(seed: int, index: int, split: str, size: tuple[int, int], *, level: f
         _two(rng, talk, size, level, held_out, task)
     elif task == "movement" or (task is None and family == "frames"):
         _moving(rng, talk, size, level, held_out)
-    elif task == "unrelated" or (task is None and rng.random() < 0.03):
+    elif task == "unrelated" or (task is None and rng.random() < 0.05):
         question, answer, talk.language = unrelated(rng, held_out)
         if rng.random() < 0.7:
             talk.scenes = [still_scene(rng, size, level)]
@@ -87,7 +87,7 @@ def _one(rng, talk: Conversation, size, level: float, held_out: bool, task: str 
         scene = still_scene(rng, size, level, kind)
         wanted = [task] if task else _choose(rng, scene, int(rng.integers(2, 6)))
         for each in wanted:
-            if each in FOLLOW_UPS or (task is None and each == "exists" and rng.random() < 0.4):
+            if each in FOLLOW_UPS or (task is None and each == "exists" and rng.random() < 0.3):
                 talk.turns += _chain(rng, scene, talk.language, held_out, each)
             elif found := TASKS[each](rng, scene, talk.language):
                 talk.turns.append(_ask(rng, each, talk.language, held_out, *found))

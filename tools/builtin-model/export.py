@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools" / "fixtures"))
 from convert import WRAPPER  # noqa: E402
 
-TYPES = {"model": ("f32", "q8_0"), "mmproj": ("f32", "f16", "q8_0")}
+TYPES = {"model": ("f32", "f16", "q8_0"), "mmproj": ("f32", "f16", "q8_0")}
 NAME = "Qwen3-VL built-in"
 
 

@@ -73,9 +73,9 @@ def count(rng, scene, language):
     plural = {"en": of_shape.plural, "zh": of_shape.zh}[language]
     every = {"en": "shapes", "zh": "图形"}[language]
     tint = getattr(of_colour, language) + (" " if language == "en" else "")
-    if kind < 0.4:
+    if kind < 0.5:
         things, fits = every, lambda t: True
-    elif kind < 0.65:
+    elif kind < 0.7:
         things, fits = tint + every, lambda t: t.colour is of_colour
     elif kind < 0.9:
         things, fits = plural, lambda t: t.shape is of_shape
@@ -132,12 +132,10 @@ def _related(rng, scene) -> tuple[Thing, Thing, str] | None:
 
 
 def exists(rng, scene, language):
-    """Half of the answers are yes; a no often has the right colour or the right shape."""
-    wanted, there = rng.random() < 0.5, _pick(rng, scene.shapes)
-    tint = COLOURS[rng.integers(len(COLOURS))] if not there or rng.random() < 0.4 else there.colour
-    form = SHAPES[rng.integers(len(SHAPES))] if not there or rng.random() < 0.4 else there.shape
-    if wanted and there:
-        tint, form = there.colour, there.shape
+    """A no often has the right colour or the right shape. Follow-ups begin with a yes, so here most are no."""
+    there, kept = _pick(rng, scene.shapes), str(rng.choice(["both", "colour", "shape", "none"], p=[0.22, 0.26, 0.26, 0.26]))
+    tint = there.colour if there and kept in ("both", "colour") else COLOURS[rng.integers(len(COLOURS))]
+    form = there.shape if there and kept in ("both", "shape") else SHAPES[rng.integers(len(SHAPES))]
     if rng.random() < 0.3:
         nouns, found = (form.en, form.plural, form.zh), any(t.shape is form for t in scene.shapes)
     elif rng.random() < 0.3:

@@ -41,6 +41,8 @@ def main() -> None:
         vocabulary.make().save_pretrained(tokens)
     tokenizer = AutoTokenizer.from_pretrained(tokens)
     model = create(arguments.preset, tokenizer).to(device).train()
+    if arguments.start_from:
+        model.load_state_dict(type(model).from_pretrained(arguments.start_from).state_dict())
     fused = device == "cuda"
     optimizer = torch.optim.AdamW(groups(model), lr=arguments.rate, betas=(0.9, 0.98), fused=fused)
     averaged = Average(model)
@@ -100,6 +102,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its settings")
+    parser.add_argument("--start-from", type=Path, help="a checkpoint folder whose weights begin a new run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after this time")
     parser.add_argument("--preset", choices=list(PRESETS), default="base")
     parser.add_argument("--steps", type=int, default=20_000, help="length of the whole schedule")
