@@ -15,7 +15,7 @@ from vocabulary import ROWS
 
 HEAD = 32
 PRESETS = {
-    "tiny": {"hidden": 96, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 192, "depth": 3, "taps": [0, 1]},  # smoke tests
+    "tiny": {"hidden": 96, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 256, "depth": 3, "taps": [0, 1]},  # smoke tests
     "small": {"hidden": 192, "layers": 5, "mlp": 512, "vision": 128, "vision_mlp": 512, "depth": 5, "taps": [1, 3]},
     "base": {"hidden": 256, "layers": 6, "mlp": 704, "vision": 192, "vision_mlp": 576, "depth": 6, "taps": [1, 3]},
 }
