@@ -66,6 +66,7 @@ async function measure() {
     const prefill = { ours: [], theirs: [] }
     for (let round = 0; round < rounds; round++) {
       decode.theirs.push(await llamaBench('-p', '0', '-n', newTokens, '-d', depth))
+      await warmUp(vl)
       decode.ours.push((await decodeRate(vl, `Round ${round}.`)).rate)
       prefill.ours.push(await prefillRate(vl, round))
       prefill.theirs.push(await llamaBench('-p', promptTokens, '-n', '0'))
@@ -90,6 +91,11 @@ async function measure() {
  * Tokens per second that a reader of the stream sees after the prompt was evaluated. The first token falls out of the
  * prompt's own evaluation; the clock includes template, tokenising and every hop between the threads.
  */
+/** llama-bench runs once before it measures; after another process had the caches, so must we. */
+async function warmUp(vl) {
+  await vl.chat(`${'word '.repeat(64)}?`, { ...greedy, maxTokens: 4 })
+}
+
 async function decodeRate(vl, text) {
   const started = performance.now()
   const stream = vl.stream([user(text)], { ...greedy, maxTokens: newTokens })
