@@ -88,6 +88,11 @@ for (const [name, type] of Object.entries({
   Object.defineProperty(type.prototype, 'name', { value: name, configurable: true, writable: true })
 }
 
+/** @throws AbortError if the signal has fired; its `cause` is the signal's reason */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal.reason)
+}
+
 /** One sentence shape for bad arguments: "Expected `fps` to be a number above 0, got '2' (string)." */
 export function invalidArgument(name: string, expected: string, actual: unknown): InvalidArgumentError {
   return new InvalidArgumentError(

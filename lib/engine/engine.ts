@@ -1,6 +1,6 @@
 /** Promise and callback face of the native engine: routes its events to the requests they belong to. */
 import { isMainThread } from 'node:worker_threads'
-import { AbortError, QwenVLError, fromNative } from '../errors'
+import { AbortError, QwenVLError, fromNative, throwIfAborted } from '../errors'
 import { addon } from './binding'
 import type {
   EncodeRequest,
@@ -241,9 +241,4 @@ export class Engine {
       throw new QwenVLError('DISPOSED', 'The model was disposed. Load it again with QwenVL.load().')
     }
   }
-}
-
-/** @throws AbortError when `signal` has fired. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new AbortError(signal.reason)
 }

@@ -1,11 +1,6 @@
 /** The caller's AbortSignal in waits that know nothing of it. */
 import { AbortError } from '../errors'
 
-/** @throws {AbortError} if the signal has fired; its `cause` is the signal's reason */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new AbortError(signal.reason)
-}
-
 /** Settles like `promise`, or rejects with an AbortError as soon as the signal fires. Leaves no listener behind. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise

@@ -4,8 +4,7 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
-import { ImageError, QwenVLError } from '../errors'
-import { throwIfAborted } from './abort'
+import { ImageError, QwenVLError, throwIfAborted } from '../errors'
 import { collect, tooLarge } from './bytes'
 
 export interface DownloadOptions {
