@@ -27,6 +27,11 @@ export type ErrorCode =
   | 'IMAGE_DOWNLOAD'
   | 'IMAGE_ADDRESS_REFUSED'
   | 'VIDEO_UNSUPPORTED'
+  | 'FFMPEG_NOT_FOUND'
+  | 'VIDEO_SOURCE'
+  | 'VIDEO_CORRUPT'
+  | 'VIDEO_TOO_SHORT'
+  | 'VIDEO_FRAME_SIZES'
   | 'TEMPLATE_FAILED'
   | 'ABORTED'
   | 'DISPOSED'
@@ -64,6 +69,8 @@ export class ModelLoadError extends QwenVLError {}
 export class UnsupportedModelError extends QwenVLError {}
 /** A picture could not be read, is too large, or comes from a refused place. */
 export class ImageError extends QwenVLError {}
+/** A video could not be read: no ffmpeg, no video, too few frames, frames of different sizes. */
+export class VideoError extends QwenVLError {}
 /** Prompt plus answer do not fit into the context; `details` has `promptTokens` and `contextSize`. */
 export class ContextOverflowError extends QwenVLError {}
 /** An argument of a call is wrong: which, what was expected, what came. */
@@ -81,6 +88,7 @@ for (const [name, type] of Object.entries({
   ModelLoadError,
   UnsupportedModelError,
   ImageError,
+  VideoError,
   ContextOverflowError,
   InvalidArgumentError,
   AbortError,

@@ -65,13 +65,19 @@ const maxAspectRatio = 200
  * @throws {InvalidArgumentError} if an argument is not a positive integer, or `maxPixels` is below `minPixels`
  */
 export function smartResize(height: number, width: number, options: SmartResizeOptions): Size {
-  const { factor, minPixels, maxPixels, reference = 'transformers' } = options
+  const { factor, minPixels, maxPixels } = options
   for (const [name, value] of Object.entries({ height, width, factor, minPixels, maxPixels })) {
     if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(name, 'a positive integer', value)
   }
   if (maxPixels < minPixels) {
     throw invalidArgument('maxPixels', `at least \`minPixels\` (${minPixels})`, maxPixels)
   }
+  return fitSize(height, width, options)
+}
+
+/** `smartResize` without its checks; the bounds may be fractions, as a video's shares of pixels are. */
+export function fitSize(height: number, width: number, options: SmartResizeOptions): Size {
+  const { factor, minPixels, maxPixels, reference = 'transformers' } = options
   const ratio = Math.max(height, width) / Math.min(height, width)
   if (ratio > maxAspectRatio)
     throw aspectError(height, width, `one side is ${ratio.toFixed(1)} times the other`)
@@ -137,7 +143,7 @@ function processedSize(original: Size, geometry: ImageGeometry): Size {
 }
 
 /** Python's `round`: a tie goes to the even neighbour. For values ≥ 0. */
-function roundHalfToEven(value: number): number {
+export function roundHalfToEven(value: number): number {
   const floor = Math.floor(value)
   const rest = value - floor
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor

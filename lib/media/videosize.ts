@@ -1,0 +1,143 @@
+/** How large the frames of a video become: the budgets of the reference, shared by all frames. Pure. */
+import { invalidArgument } from '../errors'
+import { fitSize, roundHalfToEven, smartResize, tokenCount } from './geometry'
+import type { Grid, Size } from './geometry'
+import { temporalPatch } from './videosampling'
+import type { VideoProcessor, VideoReference } from './videosampling'
+
+/** Bounds of the frames, in pixels of the processed frame unless said otherwise. */
+export interface VideoSizeOptions {
+  /** Smallest area of a frame. Default: 128 tokens' worth. */
+  readonly minPixels?: number | undefined
+  /** Largest area of a frame. Default: 768 tokens' worth, less where `totalPixels` asks for it. */
+  readonly maxPixels?: number | undefined
+  /** Largest area of all rows of embeddings together: two frames make one. Default: 115 200 tokens' worth. */
+  readonly totalPixels?: number | undefined
+  /** Wanted size instead; both or none. The bounds above do not apply to it. */
+  readonly resizedHeight?: number | undefined
+  readonly resizedWidth?: number | undefined
+}
+
+/** How a model sees videos. */
+export interface VideoGeometry {
+  /** Side of a vision patch in pixels. */
+  readonly patchSize: number
+  /** Patches per side that are merged into one token. */
+  readonly mergeSize: number
+  /** The class of transformers whose rules hold with `reference: 'transformers'`. */
+  readonly processor: VideoProcessor
+  /** Its bounds: area of a frame (Qwen2-VL, Qwen2.5-VL) or of all frames together (Qwen3-VL). */
+  readonly minPixels: number
+  readonly maxPixels: number
+  readonly reference: VideoReference
+}
+
+/** What becomes of a video. `width` and `height` are those of a processed frame. */
+export interface VideoLayout extends Size {
+  /** In vision patches; `t` counts frame pairs. */
+  readonly grid: Grid
+  /** Embedding rows, and so tokens in the prompt (without the times that Qwen3-VL reads). */
+  readonly tokens: number
+}
+
+/** Tokens' worth of pixels, as qwen-vl-utils shares them out. */
+const minFrameTokens = 128
+const maxFrameTokens = 768
+const totalTokens = 128_000
+const maxImageTokens = 16_384
+const minImageTokens = 4
+
+/**
+ * Processed size, grid and tokens of `frames` frames of `original` size (upright).
+ * @throws {ImageError} IMAGE_ASPECT_RATIO
+ * @throws {InvalidArgumentError} for bounds that contradict each other
+ */
+export function videoLayout(
+  original: Size,
+  frames: number,
+  options: VideoSizeOptions,
+  geometry: VideoGeometry,
+): VideoLayout {
+  const { patchSize, mergeSize } = geometry
+  const size = processedSize(original, frames, options, geometry)
+  const t = Math.ceil(frames / temporalPatch)
+  const grid = { t, h: size.height / patchSize, w: size.width / patchSize }
+  return { ...size, grid, tokens: tokenCount(grid, mergeSize) }
+}
+
+/**
+ * Size in pixels that qwen-vl-utils gives a listed frame before the frames become a video: it scales the frame as a
+ * picture, by steps of twice the usual width (it passes the factor where the patch size belongs).
+ * @throws {ImageError} IMAGE_ASPECT_RATIO
+ */
+export function listedFrameSize(original: Size, options: VideoSizeOptions, geometry: VideoGeometry): Size {
+  const factor = 2 * geometry.patchSize * geometry.mergeSize
+  const { minPixels = minImageTokens * factor ** 2, maxPixels = maxImageTokens * factor ** 2 } = options
+  const wanted = wantedSize(options, factor)
+  return wanted ?? utilsResize(original, factor, Math.min(minPixels, maxPixels), maxPixels)
+}
+
+function processedSize(
+  original: Size,
+  frames: number,
+  options: VideoSizeOptions,
+  { patchSize, mergeSize, processor, minPixels, maxPixels, reference }: VideoGeometry,
+): Size {
+  const factor = patchSize * mergeSize
+  const wanted = wantedSize(options, factor)
+  if (wanted) return wanted
+  if (reference === 'qwen-vl-utils') return utilsSize(original, frames, options, factor)
+  const bounds = { minPixels: options.minPixels ?? minPixels, maxPixels: options.maxPixels ?? maxPixels }
+  if (processor === 'Qwen3VLVideoProcessor') return clipSize(original, frames, factor, bounds)
+  return smartResize(original.height, original.width, { factor, ...bounds })
+}
+
+/** `fetch_video` of qwen-vl-utils. */
+function utilsSize(original: Size, frames: number, options: VideoSizeOptions, factor: number): Size {
+  const token = factor ** 2
+  const most = options.maxPixels ?? Infinity
+  const minPixels = options.minPixels ?? Math.min(minFrameTokens * token, most)
+  const total = options.totalPixels ?? totalTokens * factor * factor * 0.9
+  const share = Math.min(maxFrameTokens * token, (total / frames) * temporalPatch)
+  const maxPixels = Math.min(most, Math.max(share, Math.trunc(minPixels * 1.05)))
+  return utilsResize(original, factor, minPixels, maxPixels)
+}
+
+/** `smart_resize` of Qwen3VLVideoProcessor: the bounds hold for all frames together. */
+function clipSize(
+  { height, width }: Size,
+  frames: number,
+  factor: number,
+  { minPixels, maxPixels }: { readonly minPixels: number; readonly maxPixels: number },
+): Size {
+  // transformers 4 refuses frames smaller than one token, transformers 5 enlarges them first, as is done here.
+  const grow = Math.max(1, factor / Math.min(height, width))
+  const [h, w] = [Math.trunc(height * grow), Math.trunc(width * grow)]
+  const rounded = fitSize(h, w, { factor, minPixels: 0, maxPixels: Infinity })
+  const paired = roundHalfToEven(frames / temporalPatch) * temporalPatch
+  const volume = paired * rounded.height * rounded.width
+  if (volume > maxPixels) {
+    const shrink = Math.sqrt((frames * h * w) / maxPixels)
+    const shrunk = (side: number) => Math.max(factor, Math.floor(side / shrink / factor) * factor)
+    return { height: shrunk(h), width: shrunk(w) }
+  }
+  if (volume < minPixels) {
+    const growth = Math.sqrt(minPixels / (frames * h * w))
+    const grown = (side: number) => Math.ceil((side * growth) / factor) * factor
+    return { height: grown(h), width: grown(w) }
+  }
+  return rounded
+}
+
+function wantedSize({ resizedHeight, resizedWidth }: VideoSizeOptions, factor: number): Size | undefined {
+  if (resizedHeight === undefined || resizedWidth === undefined) return undefined
+  const token = factor ** 2
+  const size = { height: resizedHeight, width: resizedWidth }
+  return utilsResize(size, factor, minImageTokens * token, maxImageTokens * token)
+}
+
+function utilsResize({ height, width }: Size, factor: number, minPixels: number, maxPixels: number): Size {
+  if (maxPixels < minPixels)
+    throw invalidArgument('maxPixels', `at least \`minPixels\` (${minPixels})`, maxPixels)
+  return fitSize(height, width, { factor, minPixels, maxPixels, reference: 'qwen-vl-utils' })
+}
