@@ -1,11 +1,12 @@
 /** Options of loading and of generating: their meaning, defaults and checks. */
 import { z } from 'zod'
+import { builtinModel } from './builtin'
 import { InvalidArgumentError, invalidArgument } from './errors'
 
 /** How to load a model. Sizes in tokens unless said otherwise. */
 export interface LoadOptions {
-  /** Path of the GGUF file with the language model; of a split model the first file. */
-  readonly model: string
+  /** Path of the GGUF file with the language model; of a split model the first file. Default: the small model that comes with the package. */
+  readonly model?: string
   /** Path of the GGUF file with the vision projector. Without it pictures are refused. */
   readonly mmproj?: string
   /** Room for prompt and answer together. A picture takes `info.image` tokens. Default 8192, or what the model was trained for if that is less. */
@@ -109,7 +110,7 @@ const signal = z.custom<AbortSignal>(
 const maxInt = 2 ** 31 - 1
 
 const loadSchema = z.strictObject({
-  model: string,
+  model: string.optional(),
   mmproj: string.optional(),
   contextSize: whole(16, 1 << 24).optional(),
   batchSize: whole(1, 1 << 16).optional(),
@@ -158,14 +159,23 @@ const generateSchema = z.strictObject({
   signal: signal.optional(),
 })
 
-/** @throws InvalidArgumentError naming the option */
-export function checkLoadOptions(options: unknown): LoadOptions {
+/** Options that name a model. @throws InvalidArgumentError naming the option */
+export function checkLoadOptions(options: unknown): LoadOptions & { readonly model: string } {
   const checked = check(loadSchema, options, 'load') as LoadOptions
-  const { minPixels, maxPixels } = checked
+  const { model, mmproj, minPixels, maxPixels } = checked
   if (minPixels !== undefined && maxPixels !== undefined && minPixels > maxPixels) {
     throw invalidArgument('minPixels', `at most maxPixels (${maxPixels})`, minPixels)
   }
-  return checked
+  if (model !== undefined) return { ...checked, model }
+  // An unset environment variable must not end in answers of another model.
+  if ('model' in checked || mmproj !== undefined) {
+    throw invalidArgument(
+      'model',
+      'the path of a GGUF file, or left out together with `mmproj` for the built-in model',
+      model,
+    )
+  }
+  return { ...checked, ...builtinModel }
 }
 
 /** @throws InvalidArgumentError naming the option */

@@ -3,6 +3,7 @@ import { Chat, renderOptions } from './chat'
 import type { ChatOptions } from './chat'
 import { countPromptTokens, findPadToken, preparePrompt, readPicture } from './conversation'
 import type { PreparedPrompt, PromptMaker } from './conversation'
+import { withDeclared } from './declared'
 import { Engine, inspectGguf } from './engine/engine'
 import { AbortError, UnsupportedModelError, fromNative, invalidArgument, throwIfAborted } from './errors'
 import { generate } from './generate'
@@ -71,17 +72,18 @@ export class QwenVL implements AsyncDisposable {
   }
 
   /**
-   * Loads a model and its projector. The event loop stays free; several models may be loaded at once.
+   * Loads a model and its projector; without `model` the small one that comes with the package, for trying and testing.
+   * The event loop stays free; several models may be loaded at once.
    * @throws InvalidArgumentError for a wrong option; ModelLoadError for a missing, damaged or too large file;
    *   UnsupportedModelError for another kind of model or a projector of another model; AbortError
    */
-  static async load(options: LoadOptions): Promise<QwenVL> {
+  static async load(options: LoadOptions = {}): Promise<QwenVL> {
     const checked = checkLoadOptions(options)
     const { model, mmproj, signal, onProgress } = checked
     throwIfAborted(signal)
     const header = await inspectGguf(model)
     const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
-    const generation = recogniseGeneration(header, projector)
+    const generation = withDeclared(recogniseGeneration(header, projector), header, projector)
     checkModelNumbers(header, generation)
     if (projector) checkProjectorTensors(projector, generation)
     const trained = header.metadata[`${generation.architecture}.context_length`]
