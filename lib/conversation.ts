@@ -1,23 +1,34 @@
-/** A conversation → the prompt that the engine takes: pictures read and sized, template rendered, text tokenised. */
+/** A conversation → the prompt that the engine takes: media read and sized, template rendered, text tokenised. */
 import { availableParallelism } from 'node:os'
 import type { Engine } from './engine/engine'
-import { resizeBicubic } from './engine/engine'
-import { QwenVLError, UnsupportedModelError, invalidArgument } from './errors'
-import type { Generation } from './generations'
+import { resizeBicubic, resizeFrame } from './engine/engine'
+import { ContextOverflowError, QwenVLError, UnsupportedModelError, invalidArgument } from './errors'
+import { videoPad, visionEnd, visionStart } from './generations'
+import type { Generation, VideoRules } from './generations'
 import type { ImageGeometry } from './media/geometry'
 import { inspectImage, prepareImage } from './media/image'
 import type { PreparedImage } from './media/image'
 import type { SourceOptions } from './media/source'
+import { inspectVideo, prepareVideo } from './media/video'
+import type { InspectedVideo, PreparedVideo, VideoReading } from './media/video'
+import { temporalPatch } from './media/videosampling'
+import type { VideoGeometry } from './media/videosize'
 import type { LoadOptions } from './options'
+import { placePairs } from './prompt/clips'
 import type { ImageEmbedding, ImageOptions } from './prompt/messages'
+import type { TimeOffset } from './prompt/mrope'
 import type { NormalisedMessage, NormalisedPart } from './prompt/normalise'
-import type { ChatTemplate, RenderOptions, RenderedPrompt } from './prompt/template'
+import type { ChatTemplate, Piece, RenderOptions } from './prompt/template'
 import { countCells, tokenisePrompt } from './prompt/tokens'
 import type { Medium, TokenisedPrompt } from './prompt/tokens'
-import type { ImageReport } from './stream'
+import type { ImageReport, VideoReport } from './stream'
 
 type ImagePart = Extract<NormalisedPart, { type: 'image' }>
-type Picture = Exclude<NormalisedPart, { type: 'text' }>
+type VideoPart = Extract<NormalisedPart, { type: 'video' }>
+type MediaPart = Exclude<NormalisedPart, { type: 'text' }>
+type PreparedMedium = PreparedImage | PreparedVideo | ImageEmbedding
+/** What is known of a picture or video before it is encoded. */
+type Unencoded<Report> = Omit<Report, 'encodeMs' | 'cached'>
 
 /** What a prompt is made with. */
 export interface PromptMaker {
@@ -29,20 +40,23 @@ export interface PromptMaker {
 }
 
 export interface PreparedPrompt extends TokenisedPrompt {
-  /** The rendered template, pictures as one placeholder each. */
+  /** The rendered template, pictures and videos as one placeholder each. */
   readonly text: string
   /** In the order of the conversation. */
-  readonly images: ReadonlyArray<Omit<ImageReport, 'encodeMs' | 'cached'>>
-  /** Milliseconds for reading, decoding and resizing all pictures. */
+  readonly images: ReadonlyArray<Unencoded<ImageReport>>
+  readonly videos: ReadonlyArray<Unencoded<VideoReport>>
+  /** What the engine encodes, in its order: pictures, and of videos every pair of frames. */
+  readonly encodings: ReadonlyArray<{ readonly type: 'image' | 'video'; readonly index: number }>
+  /** Milliseconds for reading, decoding and resizing all pictures and videos. */
   readonly decodeImageMs: number
 }
 
-/** Pictures that were read for an earlier turn, by their part. */
-export type PictureMemory = WeakMap<ImagePart, PreparedImage>
+/** Pictures and videos that were read for an earlier turn, by their part. */
+export type PictureMemory = WeakMap<MediaPart, PreparedMedium>
 
 /**
- * @throws InvalidArgumentError, ImageError, UnsupportedModelError PROJECTOR_MISSING, QwenVLError TEMPLATE_FAILED,
- *   AbortError
+ * @throws InvalidArgumentError, ImageError, VideoError, UnsupportedModelError PROJECTOR_MISSING, QwenVLError
+ *   TEMPLATE_FAILED, ContextOverflowError for a video that could not fit, AbortError
  */
 export async function preparePrompt(
   maker: PromptMaker,
@@ -51,39 +65,42 @@ export async function preparePrompt(
   signal: AbortSignal | undefined,
   memory: PictureMemory = new WeakMap(),
 ): Promise<PreparedPrompt> {
-  const rendered = render(maker, messages, options)
-  const pictures = picturesOf(maker, messages)
+  const { engine, generation } = maker
+  const rendered = maker.template.render(messages, options)
+  const parts = mediaOf(maker, messages)
   const started = performance.now()
-  const prepared = await mapLimited(pictures, async (picture) =>
-    picture.type === 'embedding'
-      ? checkWidth(maker, picture.embedding)
-      : readPicture(maker, picture, signal, memory),
-  )
+  const prepared = await mapLimited(parts, (part) => readMedium(maker, part, signal, memory))
   const decodeImageMs = performance.now() - started
-  const media = prepared.map(mediumOf)
-  const { mergeSize } = maker.generation
-  const prompt = await tokenisePrompt(rendered.pieces, (text) => maker.engine.tokenize(text), media, {
-    mergeSize,
-    padToken: maker.padToken,
+  const media = prepared.map((medium) => mediumOf(medium, generation.video))
+  const pieces = placeTimes(maker, rendered.pieces, prepared)
+  const prompt = await tokenisePrompt(pieces, (text) => engine.tokenize(text), media, {
+    mergeSize: generation.mergeSize,
+    pads: { image: maker.padToken, video: prepared.some(isVideo) ? findPadToken(engine, videoPad) : -1 },
   })
-  return { ...prompt, text: rendered.text, images: prepared.map(reportOf), decodeImageMs }
+  return { ...prompt, text: rendered.text, ...reportsOf(prepared), decodeImageMs }
 }
 
-/** Tokens of a conversation; pictures are measured by their headers, not decoded. @throws like preparePrompt */
+/** Tokens of a conversation; media are measured by their headers, not decoded. @throws like preparePrompt */
 export async function countPromptTokens(
   maker: PromptMaker,
   messages: readonly NormalisedMessage[],
   options: RenderOptions,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const rendered = render(maker, messages, options)
-  const counts = await mapLimited(picturesOf(maker, messages), async (picture) => {
-    if (picture.type === 'embedding') return picture.embedding.tokens
-    const geometry = geometryOf(maker, picture.options)
-    return (await inspectImage(picture.source, geometry, sourceOptions(maker, picture.options, signal)))
-      .tokens
+  const rendered = maker.template.render(messages, options)
+  const measured = await mapLimited(mediaOf(maker, messages), async (part) => {
+    if (part.type === 'embedding') return part.embedding
+    const reading = sourceOptions(maker, part.options, signal)
+    return part.type === 'video'
+      ? inspectVideo(part.source, part.options, videoGeometry(maker), reading)
+      : inspectImage(part.source, geometryOf(maker, part.options), reading)
   })
-  return countCells(rendered.pieces, (text) => maker.engine.tokenize(text), counts)
+  const inPairs = maker.generation.video.time === 'text'
+  const counts = measured.map((medium) =>
+    'times' in medium && inPairs ? medium.tokens / medium.grid.t : medium.tokens,
+  )
+  const pieces = placeTimes(maker, rendered.pieces, measured)
+  return countCells(pieces, (text) => maker.engine.tokenize(text), counts)
 }
 
 /** Reads one picture and brings it to the size that the encoder takes. */
@@ -94,7 +111,7 @@ export async function readPicture(
   memory?: PictureMemory,
 ): Promise<PreparedImage> {
   const known = memory?.get(picture)
-  if (known) return known
+  if (known && 'pixels' in known) return known
   const geometry = geometryOf(maker, picture.options)
   const prepared = await prepareImage(
     picture.source,
@@ -106,25 +123,87 @@ export async function readPicture(
   return prepared
 }
 
-function render(
-  { template }: PromptMaker,
-  messages: readonly NormalisedMessage[],
-  options: RenderOptions,
-): RenderedPrompt {
-  return template.render(messages, options)
+async function readMedium(
+  maker: PromptMaker,
+  part: MediaPart,
+  signal: AbortSignal | undefined,
+  memory: PictureMemory,
+): Promise<PreparedMedium> {
+  if (part.type === 'embedding') return checkWidth(maker, part.embedding)
+  return part.type === 'video'
+    ? readVideo(maker, part, signal, memory)
+    : readPicture(maker, part, signal, memory)
 }
 
-function picturesOf({ engine }: PromptMaker, messages: readonly NormalisedMessage[]): Picture[] {
-  const pictures = messages
+async function readVideo(
+  maker: PromptMaker,
+  part: VideoPart,
+  signal: AbortSignal | undefined,
+  memory: PictureMemory,
+): Promise<PreparedVideo> {
+  const known = memory.get(part)
+  if (known && isVideo(known)) return known
+  const prepared = await prepareVideo(
+    part.source,
+    part.options,
+    videoGeometry(maker),
+    { picture: resizeBicubic, frame: resizeFrame },
+    sourceOptions(maker, {}, signal),
+    (video) => refuseTooLong(maker, video),
+  )
+  memory.set(part, prepared)
+  return prepared
+}
+
+/** Decoding takes minutes and the memory of all its frames: not for a video that cannot fit. */
+function refuseTooLong({ engine }: PromptMaker, { tokens, frames }: InspectedVideo): void {
+  const { contextSize } = engine.info
+  if (tokens < contextSize) return
+  throw new ContextOverflowError(
+    'CONTEXT_OVERFLOW',
+    `The video takes ${tokens} tokens with ${frames} frames, the context holds ${contextSize}. Lower \`totalPixels\`, ` +
+      '`maxPixels`, `maxFrames` or `fps` of the video, or load with a larger `contextSize`.',
+    { details: { promptTokens: tokens, contextSize, frames } },
+  )
+}
+
+function mediaOf({ engine }: PromptMaker, messages: readonly NormalisedMessage[]): MediaPart[] {
+  const media = messages
     .flatMap(({ parts }) => parts)
-    .filter((part): part is Picture => part.type !== 'text')
-  if (pictures.length > 0 && !engine.info.hasVision) {
+    .filter((part): part is MediaPart => part.type !== 'text')
+  if (media.length > 0 && !engine.info.hasVision) {
     throw new UnsupportedModelError(
       'PROJECTOR_MISSING',
-      'The conversation has pictures, but the model was loaded without a projector. Pass `mmproj` to QwenVL.load().',
+      'The conversation has pictures or videos, but the model was loaded without a projector. Pass `mmproj` to ' +
+        'QwenVL.load().',
     )
   }
-  return pictures
+  return media
+}
+
+/** The seconds of frame pairs, for generations that read them. */
+function placeTimes(
+  { engine, generation }: PromptMaker,
+  pieces: readonly Piece[],
+  media: ReadonlyArray<InspectedVideo | object>,
+): readonly Piece[] {
+  const videos = media.flatMap((medium, index) => ('times' in medium ? [[index, medium.times] as const] : []))
+  if (generation.video.time !== 'text' || videos.length === 0) return pieces
+  const tokens = { start: findPadToken(engine, visionStart), end: findPadToken(engine, visionEnd) }
+  return placePairs(pieces, new Map(videos), tokens)
+}
+
+function videoGeometry({ generation, options }: PromptMaker): VideoGeometry {
+  const { patchSize, mergeSize, video } = generation
+  const { processor, minPixels, maxPixels } = video
+  return {
+    patchSize,
+    mergeSize,
+    processor,
+    minPixels,
+    maxPixels,
+    reference: options.reference ?? 'qwen-vl-utils',
+  }
 }
 
 function geometryOf({ generation, options }: PromptMaker, picture: ImageOptions): ImageGeometry {
@@ -145,8 +224,9 @@ function sourceOptions(
   { options }: PromptMaker,
   picture: ImageOptions,
   signal: AbortSignal | undefined,
-): SourceOptions {
+): SourceOptions & VideoReading {
   return {
+    ffmpegPath: options.ffmpegPath,
     maxBytes: options.maxImageBytes,
     maxInputPixels: options.maxInputPixels,
     timeoutMs: options.imageTimeoutMs,
@@ -166,13 +246,50 @@ function checkWidth({ engine }: PromptMaker, embedding: ImageEmbedding): ImageEm
   )
 }
 
-function mediumOf(picture: PreparedImage | ImageEmbedding): Medium {
-  const { grid, tokens: count, hash } = picture
-  if ('data' in picture) return { grid, count, hash, embedding: picture.data }
-  return { grid, count, hash, pixels: picture.pixels, width: picture.width, height: picture.height }
+function isVideo(medium: PreparedMedium): medium is PreparedVideo {
+  return 'pairs' in medium
 }
 
-function reportOf(picture: PreparedImage | ImageEmbedding): Omit<ImageReport, 'encodeMs' | 'cached'> {
+function mediumOf(medium: PreparedMedium, rules: VideoRules): Medium {
+  const { grid, tokens: count } = medium
+  if ('data' in medium) return { grid, count, hash: medium.hash, embedding: medium.data }
+  const { width, height } = medium
+  if (!isVideo(medium)) return { grid, count, hash: medium.hash, pixels: medium.pixels, width, height }
+  return { grid, count, pairs: medium.pairs, width, height, timeOffset: timeOffset(medium, rules) }
+}
+
+/** Place of a pair on the time axis, in the reference's precision: the product is cut off, not rounded. */
+function timeOffset({ sampleFps }: PreparedVideo, { time, ticksPerSecond }: VideoRules): TimeOffset {
+  if (time !== 'seconds') return (index) => index
+  const { fround } = Math
+  const secondsPerPair = fround(temporalPatch / sampleFps)
+  return (index) => Math.trunc(fround(fround(index * secondsPerPair) * ticksPerSecond))
+}
+
+function reportsOf(
+  prepared: readonly PreparedMedium[],
+): Pick<PreparedPrompt, 'images' | 'videos' | 'encodings'> {
+  const images: Array<Unencoded<ImageReport>> = []
+  const videos: Array<Unencoded<VideoReport>> = []
+  const encodings: Array<PreparedPrompt['encodings'][number]> = []
+  for (const medium of prepared) {
+    if (isVideo(medium)) {
+      encodings.push(...medium.pairs.map(() => ({ type: 'video' as const, index: videos.length })))
+      videos.push(videoReportOf(medium))
+    } else {
+      encodings.push({ type: 'image', index: images.length })
+      images.push(reportOf(medium))
+    }
+  }
+  return { images, videos, encodings }
+}
+
+function videoReportOf(video: PreparedVideo): Unencoded<VideoReport> {
+  const { original, width, height, grid, tokens, frames, sampleFps, times } = video
+  return { original, processed: { width, height }, grid, tokens, frames, sampleFps, times }
+}
+
+function reportOf(picture: PreparedImage | ImageEmbedding): Unencoded<ImageReport> {
   const { grid, tokens, original } = picture
   const processed = 'data' in picture ? picture.processed : { width: picture.width, height: picture.height }
   return { ...(original && { original }), processed, grid, tokens }
@@ -189,7 +306,7 @@ async function mapLimited<T, R>(items: readonly T[], work: (item: T) => Promise<
   return results
 }
 
-/** Id of the picture placeholder. @throws UnsupportedModelError when the vocabulary has none. */
+/** Id of a control token that Qwen-VL needs. @throws UnsupportedModelError when the vocabulary has none. */
 export function findPadToken(engine: Engine, text: string): number {
   const token = engine.info.controlTokens.find((candidate) => candidate.text === text)
   if (token) return token.id

@@ -5,7 +5,7 @@ import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './err
 import type { SamplingDefaults } from './generations'
 import type { GenerateOptions } from './options'
 import type { PreparedPrompt } from './conversation'
-import type { GenerationResult, ImageReport, StreamPart, TokenLogprob } from './stream'
+import type { GenerationResult, ImageReport, StreamPart, TokenLogprob, VideoReport } from './stream'
 
 /** What generation needs of a loaded model. */
 export interface Generator {
@@ -34,6 +34,7 @@ export function generate(
   const tokens: number[] = []
   const logprobs: TokenLogprob[] = []
   const images: ImageReport[] = []
+  const videos: VideoReport[] = []
   const withoutCredit = () => undefined
 
   const overflow = (message: string) =>
@@ -51,13 +52,27 @@ export function generate(
       (event) => {
         switch (event.type) {
           case 'image': {
-            const report = {
-              ...imageReport(prompt, event.index),
-              encodeMs: event.encodeMs,
-              cached: event.cached,
+            const { encodeMs, cached } = event
+            const { type, index } = encodingAt(prompt, event.index)
+            const image = type === 'image' ? prompt.images[index] : undefined
+            const video = type === 'video' ? prompt.videos[index] : undefined
+            if (image) {
+              images.push({ ...image, encodeMs, cached })
+              push({ type: 'image', index, ...image, encodeMs, cached }, withoutCredit)
             }
-            images.push(report)
-            push({ type: 'image', index: event.index, ...report }, withoutCredit)
+            if (video) {
+              const before = videos[index] ?? { ...video, encodeMs: 0, cached: true }
+              const report = {
+                ...video,
+                encodeMs: before.encodeMs + encodeMs,
+                cached: before.cached && cached,
+              }
+              videos[index] = report
+              // A video is told of once, with its last pair of frames.
+              const next = prompt.encodings[event.index + 1]
+              if (next?.type !== 'video' || next.index !== index)
+                push({ type: 'video', index, ...report }, withoutCredit)
+            }
             return
           }
           case 'text': {
@@ -88,6 +103,7 @@ export function generate(
               tokens: withoutStop(tokens, stopTokens),
               ...finish,
               images,
+              videos,
               ...(logprobs.length > 0 && { logprobs }),
             })
             return
@@ -130,11 +146,10 @@ function nativeRequest(
   }
 }
 
-function imageReport(prompt: PreparedPrompt, index: number): Omit<ImageReport, 'encodeMs' | 'cached'> {
-  const report = prompt.images[index]
-  if (!report)
-    throw new QwenVLError('INTERNAL', `The engine reported picture ${index}, which the prompt has not.`)
-  return report
+function encodingAt(prompt: PreparedPrompt, index: number): PreparedPrompt['encodings'][number] {
+  const encoding = prompt.encodings[index]
+  if (encoding) return encoding
+  throw new QwenVLError('INTERNAL', `The engine reported medium ${index}, which the prompt has not.`)
 }
 
 function withoutStop(tokens: readonly number[], stopTokens: readonly number[]): Int32Array {

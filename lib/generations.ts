@@ -18,6 +18,23 @@ export interface SamplingDefaults {
   readonly frequencyPenalty: number
 }
 
+/** The class of transformers that prepares a generation's videos. */
+export type VideoProcessor = 'Qwen2VLVideoProcessor' | 'Qwen3VLVideoProcessor'
+
+/** How a generation sees videos. */
+export interface VideoRules {
+  /**
+   * How the model is told when a pair of frames was: by its number, by seconds in its positions (`ticksPerSecond`), or
+   * by a text before each pair, which then is a vision block of its own.
+   */
+  readonly time: 'number' | 'seconds' | 'text'
+  readonly ticksPerSecond: number
+  readonly processor: VideoProcessor
+  /** The processor's bounds in pixels: of a frame (Qwen2VLVideoProcessor) or of all frames together. */
+  readonly minPixels: number
+  readonly maxPixels: number
+}
+
 export interface Generation {
   readonly id: GenerationId
   /** Name for people, e.g. "Qwen2.5-VL". */
@@ -42,23 +59,27 @@ export interface Generation {
   readonly sampling: SamplingDefaults
   /** Coordinates in the model's answers: 0..1000 of the picture, or pixels of the processed picture. */
   readonly coordinates: 'relative1000' | 'processedPixels'
+  readonly video: VideoRules
   /** Chat template for a GGUF that carries none. It knows no tools; the checkpoints' own templates may. */
   readonly chatTemplate: string
 }
 
-/** Control token that stands for one picture in a rendered prompt. The same text in every generation. */
+/** Control tokens of pictures and videos in a rendered prompt. The same texts in every generation. */
 export const imagePad = '<|image_pad|>'
+export const videoPad = '<|video_pad|>'
+export const visionStart = '<|vision_start|>'
+export const visionEnd = '<|vision_end|>'
 
 /** Control tokens that end an answer, as in the checkpoints' generation_config.json. Not every end-of-text token of llama.cpp's list does. */
 export const stopTexts: readonly string[] = ['<|im_end|>', '<|endoftext|>']
 
-/** ChatML with pictures. Qwen2-VL and Qwen2.5-VL say who they are when no system message comes first. */
+/** ChatML with pictures and videos. Qwen2-VL and Qwen2.5-VL say who they are when no system message comes first. */
 function chatml(defaultSystem: string): string {
   const opening = `{%- if messages[0].role != 'system' -%}{{- '<|im_start|>system\\n${defaultSystem}<|im_end|>\\n' -}}{%- endif -%}`
   return `
 {%- if tools -%}{{- raise_exception('This GGUF carries no chat template, and the built-in one has no tools.') -}}{%- endif -%}
 ${defaultSystem ? opening : ''}
-{%- set pictures = namespace(count=0) -%}
+{%- set seen = namespace(pictures=0, videos=0) -%}
 {%- for message in messages -%}
   {{- '<|im_start|>' + message.role + '\\n' -}}
   {%- if message.content is string -%}
@@ -66,9 +87,13 @@ ${defaultSystem ? opening : ''}
   {%- else -%}
     {%- for part in message.content -%}
       {%- if part.type == 'image' -%}
-        {%- set pictures.count = pictures.count + 1 -%}
-        {%- if add_vision_id -%}{{- 'Picture ' ~ pictures.count ~ ': ' -}}{%- endif -%}
+        {%- set seen.pictures = seen.pictures + 1 -%}
+        {%- if add_vision_id -%}{{- 'Picture ' ~ seen.pictures ~ ': ' -}}{%- endif -%}
         {{- '<|vision_start|><|image_pad|><|vision_end|>' -}}
+      {%- elif part.type == 'video' -%}
+        {%- set seen.videos = seen.videos + 1 -%}
+        {%- if add_vision_id -%}{{- 'Video ' ~ seen.videos ~ ': ' -}}{%- endif -%}
+        {{- '<|vision_start|><|video_pad|><|vision_end|>' -}}
       {%- else -%}
         {{- part.text -}}
       {%- endif -%}
@@ -101,6 +126,22 @@ const qwen3Sampling: SamplingDefaults = {
   frequencyPenalty: 0,
 }
 
+const qwen2Video: VideoRules = {
+  time: 'number',
+  ticksPerSecond: 0,
+  processor: 'Qwen2VLVideoProcessor',
+  minPixels: 128 * 28 * 28,
+  maxPixels: 768 * 28 * 28,
+}
+
+const qwen3Video: VideoRules = {
+  time: 'text',
+  ticksPerSecond: 0,
+  processor: 'Qwen3VLVideoProcessor',
+  minPixels: 4 * 32 * 32,
+  maxPixels: 24_576 * 32 * 32,
+}
+
 const qwen2: Generation = {
   id: 'qwen2vl',
   name: 'Qwen2-VL',
@@ -115,6 +156,7 @@ const qwen2: Generation = {
   gatedVision: false,
   sampling: nearlyGreedy,
   coordinates: 'relative1000',
+  video: qwen2Video,
   chatTemplate: chatml('You are a helpful assistant.'),
 }
 
@@ -132,6 +174,7 @@ const qwen3: Generation = {
   gatedVision: false,
   sampling: qwen3Sampling,
   coordinates: 'relative1000',
+  video: qwen3Video,
   chatTemplate: chatml(''),
 }
 
@@ -145,6 +188,8 @@ export const generations: readonly Generation[] = [
     projector: 'qwen2.5vl_merger',
     gatedVision: true,
     coordinates: 'processedPixels',
+    // `tokens_per_second` of the released checkpoints; no GGUF carries it.
+    video: { ...qwen2Video, time: 'seconds', ticksPerSecond: 2 },
   },
   qwen3,
   { ...qwen3, id: 'qwen3vlmoe', name: 'Qwen3-VL MoE', architecture: 'qwen3vlmoe' },

@@ -12,11 +12,12 @@ export type {
   Timings,
   TokenLogprob,
   Usage,
+  VideoReport,
 } from './stream'
 export type { GenerateOptions, LoadOptions } from './options'
 export { systemReport } from './system'
 export type { SystemReport } from './system'
-export { assistant, image, imageEmbedding, system, text, user } from './prompt/messages'
+export { assistant, image, imageEmbedding, system, text, user, video } from './prompt/messages'
 export type {
   ContentPart,
   ImageEmbedding,
@@ -25,10 +26,14 @@ export type {
   Message,
   MessagesInput,
   OpenAIImagePart,
+  OpenAIVideoPart,
   QwenPart,
   Role,
   TextPart,
   ToolCall,
+  VideoOptions,
+  VideoPart,
+  VideoSource,
 } from './prompt/messages'
 export type { ImageSource } from './media/source'
 export type { Grid, Size } from './media/geometry'
@@ -41,5 +46,6 @@ export {
   ModelLoadError,
   QwenVLError,
   UnsupportedModelError,
+  VideoError,
 } from './errors'
 export type { ErrorCode } from './errors'

@@ -26,7 +26,10 @@ export interface LoadOptions {
   /** Smallest and largest processed area of a picture in pixels. Default: the generation's own. */
   readonly minPixels?: number
   readonly maxPixels?: number
-  /** Whose size rounding to follow for tiny pictures. Default 'transformers'. */
+  /**
+   * Whose sizes to follow. They differ for tiny pictures, where 'transformers' is the default, and for videos, where
+   * 'qwen-vl-utils' is.
+   */
   readonly reference?: 'transformers' | 'qwen-vl-utils'
   /** Jinja chat template instead of the model's own. */
   readonly chatTemplate?: string
@@ -38,6 +41,8 @@ export interface LoadOptions {
   readonly allowPrivateAddresses?: boolean
   /** Time for fetching one remote picture, in ms. Default 30 000. */
   readonly imageTimeoutMs?: number
+  /** The ffmpeg program, which reads videos; ffprobe lies beside it. Default: both from PATH. */
+  readonly ffmpegPath?: string
   /** Stops loading. */
   readonly signal?: AbortSignal
   /** Loaded share, 0 to 1, in whole percents. */
@@ -70,7 +75,7 @@ export interface GenerateOptions {
   readonly logprobs?: boolean | number
   /** Do not stop at the end-of-turn token; for benchmarks. Default false. */
   readonly ignoreEos?: boolean
-  /** "Picture 1: " before each picture. Default false. */
+  /** "Picture 1: " before each picture, "Video 1: " before each video. Default false. */
   readonly addVisionId?: boolean
   /** 'allow': control tokens in the caller's texts count as such; prompt injection becomes possible. Default 'text'. */
   readonly specialTokens?: 'text' | 'allow'
@@ -129,6 +134,7 @@ const loadSchema = z.strictObject({
   maxInputPixels: whole(1).optional(),
   allowPrivateAddresses: boolean.optional(),
   imageTimeoutMs: whole(1).optional(),
+  ffmpegPath: string.optional(),
   signal: signal.optional(),
   onProgress: z
     .custom<(progress: number) => void>((value) => typeof value === 'function', { error: 'a function' })

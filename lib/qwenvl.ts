@@ -60,6 +60,7 @@ export interface PromptInspection {
   /** Position of the first answered token, less the number of ids: the reference's `rope_deltas`. */
   readonly ropeDelta: number
   readonly images: PreparedPrompt['images']
+  readonly videos: PreparedPrompt['videos']
 }
 
 export class QwenVL implements AsyncDisposable {
@@ -198,8 +199,8 @@ export class QwenVL implements AsyncDisposable {
     const settings = checkGenerateOptions(options)
     const normalised = normaliseMessages(messages)
     const prompt = await preparePrompt(this.#maker, normalised, renderOptions(settings), settings.signal)
-    const { text, tokens, positions, position, cells, images } = prompt
-    return { text, tokens, positions, ropeDelta: position - cells, images }
+    const { text, tokens, positions, position, cells, images, videos } = prompt
+    return { text, tokens, positions, ropeDelta: position - cells, images, videos }
   }
 
   /** Cancels what runs and frees the model's memory now, not at some garbage collection. Idempotent. */

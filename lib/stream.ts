@@ -21,6 +21,28 @@ export interface ImageReport {
   readonly cached: boolean
 }
 
+/** What became of one video of the prompt. */
+export interface VideoReport {
+  /** Size in pixels of an upright frame of the original. */
+  readonly original: Size
+  /** Size in pixels of a frame that the model saw. */
+  readonly processed: Size
+  /** In vision patches; `t` counts pairs of frames. */
+  readonly grid: Grid
+  /** Embedding rows: tokens that the frames take in the prompt. */
+  readonly tokens: number
+  /** Frames that were chosen; of an odd number the last is shown twice. */
+  readonly frames: number
+  /** Chosen frames per second of the video. */
+  readonly sampleFps: number
+  /** Seconds from the video's beginning, for each pair of frames. */
+  readonly times: readonly number[]
+  /** Milliseconds in the vision encoder. */
+  readonly encodeMs: number
+  /** True when the KV cells of an earlier request were reused, for all pairs. */
+  readonly cached: boolean
+}
+
 /** Log-probability of a token, with the best alternatives that were asked for. */
 export interface TokenLogprob {
   readonly token: number
@@ -57,6 +79,7 @@ export interface Timings {
 /** A part of the answer, in the order of its making. */
 export type StreamPart =
   | ({ readonly type: 'image'; /** In the conversation, from 0. */ readonly index: number } & ImageReport)
+  | ({ readonly type: 'video'; /** Among the videos, from 0. */ readonly index: number } & VideoReport)
   | {
       readonly type: 'text'
       /** New text only; may be empty while a character or a possible stop string is incomplete. */
@@ -80,6 +103,7 @@ export interface GenerationResult {
   readonly usage: Usage
   readonly timings: Timings
   readonly images: readonly ImageReport[]
+  readonly videos: readonly VideoReport[]
   /** One entry a token, when `logprobs` was asked for. */
   readonly logprobs?: readonly TokenLogprob[]
 }
@@ -214,7 +238,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
       timings: { queueMs: 0, decodeImageMs: 0, encodeMs: 0, prefillMs: 0, generateMs: 0 },
     } as const
     this.#push({ type: 'finish', ...finish }, noCredit)
-    return { text: '', tokens: new Int32Array(), ...finish, images: [] }
+    return { text: '', tokens: new Int32Array(), ...finish, images: [], videos: [] }
   }
 
   #wake(): void {

@@ -78,10 +78,14 @@ export interface EngineInfo {
 export type Segment =
   | { readonly tokens: Int32Array; readonly position: number }
   | {
-      /** RGB, `width * height * 3` bytes, already at the encoder's exact size. */
+      /** RGB, `width * height * 3` bytes a frame, already at the encoder's exact size. */
       readonly pixels: Uint8Array
       readonly width: number
       readonly height: number
+      /** 2: two frames of a video, which become one temporal index. Default 1. */
+      readonly frames?: 1 | 2
+      /** Among the pairs of one video, whose positions in time may be equal. Default 0. */
+      readonly order?: number
       /** Identity of pixels and size, for KV reuse. */
       readonly hash: string
       /** Embedding rows this picture becomes; checked against the encoder. */
@@ -127,6 +131,7 @@ export interface EncodeRequest {
   readonly pixels: Uint8Array
   readonly width: number
   readonly height: number
+  readonly frames?: 1 | 2
   readonly count: number
 }
 
@@ -213,6 +218,14 @@ export interface NativeAddon {
   inspectGguf(path: string): Promise<GgufHeader>
   /** The reference's fixed-point bicubic (Pillow): RGB in, RGB out, off the event loop. */
   resizeBicubic(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    targetWidth: number,
+    targetHeight: number,
+  ): Promise<Uint8Array>
+  /** The same for a frame of a video: the reference's bicubic in float (torchvision). */
+  resizeFrame(
     pixels: Uint8Array,
     width: number,
     height: number,

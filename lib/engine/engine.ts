@@ -107,6 +107,21 @@ export async function resizeBicubic(
   }
 }
 
+/** The same for a frame of a video: torchvision's bicubic in float. */
+export async function resizeFrame(
+  pixels: Uint8Array,
+  width: number,
+  height: number,
+  targetWidth: number,
+  targetHeight: number,
+): Promise<Uint8Array> {
+  try {
+    return await initializedAddon().resizeFrame(pixels, width, height, targetWidth, targetHeight)
+  } catch (error) {
+    throw convertNative(error)
+  }
+}
+
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with the loaded share, 0 to 1, in whole percents. */

@@ -61,6 +61,11 @@ export async function inspectImage(
   return { ...imageLayout(original, geometry), original }
 }
 
+/** Size of the upright picture in pixels, from its header. @throws like inspectImage */
+export async function measureImage(source: ImageSource, options: SourceOptions = {}): Promise<Size> {
+  return (await openImage(source, options)).original
+}
+
 /**
  * Upright RGB pixels: EXIF orientation applied, transparency on white, embedded colour profile converted to sRGB, 16
  * bits reduced to 8, CMYK and palettes resolved, SVG drawn at its own size; of an animation the frame `page`.
@@ -172,7 +177,12 @@ function asBuffer(bytes: Uint8Array | Uint8ClampedArray): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-async function hashPixels(pixels: Uint8Array, { width, height }: Size, signal: AbortSignal | undefined) {
+/** Name of what the model sees, for knowing it again: SHA-256 of size and pixels, hexadecimal. @throws {AbortError} */
+export async function hashPixels(
+  pixels: Uint8Array,
+  { width, height }: Size,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const hash = createHash('sha256').update(`${width}x${height}\n`)
   for (let start = 0; start < pixels.length; start += sliceBytes) {
     // crypto.subtle would first copy everything at once, which holds the event loop longer than a slice does.

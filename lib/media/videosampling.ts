@@ -1,26 +1,17 @@
 /** Which frames of a video the model sees: the choice of the reference, frame for frame. Pure. */
 import { VideoError, invalidArgument } from '../errors'
+import type { VideoProcessor } from '../generations'
+import type { VideoOptions } from '../prompt/messages'
 import { roundHalfToEven } from './geometry'
 
 /** Whose choice and sizes to follow. qwen-vl-utils is what Qwen's own READMEs prepare videos with. */
 export type VideoReference = 'qwen-vl-utils' | 'transformers'
 
-/** The class of transformers that prepares a generation's videos. */
-export type VideoProcessor = 'Qwen2VLVideoProcessor' | 'Qwen3VLVideoProcessor'
-
-/** How many frames to take. All have defaults; `fps` and `nframes` exclude each other. */
-export interface SamplingOptions {
-  /** Frames per second to take. Default 2. */
-  readonly fps?: number | undefined
-  /** Frames to take in all, rounded to an even number. */
-  readonly nframes?: number | undefined
-  /** Least and most frames when `fps` decides. Default 4 and 768. */
-  readonly minFrames?: number | undefined
-  readonly maxFrames?: number | undefined
-  /** Part of the video to look at, in seconds. Default: all of it. */
-  readonly videoStart?: number | undefined
-  readonly videoEnd?: number | undefined
-}
+/** How many frames to take, and of which part. */
+export type SamplingOptions = Pick<
+  VideoOptions,
+  'fps' | 'nframes' | 'minFrames' | 'maxFrames' | 'videoStart' | 'videoEnd'
+>
 
 /** What is known of a video's frames before any is decoded. */
 export interface VideoTrack {

@@ -1,22 +1,17 @@
 /** How large the frames of a video become: the budgets of the reference, shared by all frames. Pure. */
 import { invalidArgument } from '../errors'
+import type { VideoProcessor } from '../generations'
+import type { VideoOptions } from '../prompt/messages'
 import { fitSize, roundHalfToEven, smartResize, tokenCount } from './geometry'
 import type { Grid, Size } from './geometry'
 import { temporalPatch } from './videosampling'
-import type { VideoProcessor, VideoReference } from './videosampling'
+import type { VideoReference } from './videosampling'
 
-/** Bounds of the frames, in pixels of the processed frame unless said otherwise. */
-export interface VideoSizeOptions {
-  /** Smallest area of a frame. Default: 128 tokens' worth. */
-  readonly minPixels?: number | undefined
-  /** Largest area of a frame. Default: 768 tokens' worth, less where `totalPixels` asks for it. */
-  readonly maxPixels?: number | undefined
-  /** Largest area of all rows of embeddings together: two frames make one. Default: 115 200 tokens' worth. */
-  readonly totalPixels?: number | undefined
-  /** Wanted size instead; both or none. The bounds above do not apply to it. */
-  readonly resizedHeight?: number | undefined
-  readonly resizedWidth?: number | undefined
-}
+/** Bounds of the frames, or their wanted size. */
+export type VideoSizeOptions = Pick<
+  VideoOptions,
+  'minPixels' | 'maxPixels' | 'totalPixels' | 'resizedHeight' | 'resizedWidth'
+>
 
 /** How a model sees videos. */
 export interface VideoGeometry {

@@ -23,6 +23,39 @@ export interface ImageOptions {
   readonly page?: number | undefined
 }
 
+/** A video: a file (path, URL, data URI, bytes, Blob, stream), or its frames in order, each any picture. */
+export type VideoSource = ImageSource | readonly ImageSource[]
+
+/**
+ * Which frames of a video the model sees and how they are sized, by the names of qwen-vl-utils. Lengths in pixels of a
+ * processed frame, times in seconds.
+ */
+export interface VideoOptions {
+  /** Frames to take per second of a file (default 2); of a list of frames what `sampleFps` says. */
+  readonly fps?: number | undefined
+  /** Frames to take in all, rounded to an even number; not together with `fps`. */
+  readonly nframes?: number | undefined
+  /** Least and most frames where `fps` decides. Default 4 and 768. */
+  readonly minFrames?: number | undefined
+  readonly maxFrames?: number | undefined
+  /** Part of the file to look at. Default: all of it. */
+  readonly videoStart?: number | undefined
+  readonly videoEnd?: number | undefined
+  /** Smallest area of a frame. Default: 128 tokens' worth. */
+  readonly minPixels?: number | undefined
+  /** Largest area of a frame. Default: 768 tokens' worth, less where `totalPixels` asks for it. */
+  readonly maxPixels?: number | undefined
+  /** Largest area of all frame pairs together. Default: 115 200 tokens' worth. */
+  readonly totalPixels?: number | undefined
+  /** Wanted size instead, rounded to the model's grid; both or none. */
+  readonly resizedHeight?: number | undefined
+  readonly resizedWidth?: number | undefined
+  /** Of a list of frames: how many there are per second. Default 2. */
+  readonly sampleFps?: number | undefined
+  /** Of a list of frames: the rate that Qwen3-VL's times are counted with. Default `sampleFps`. */
+  readonly rawFps?: number | undefined
+}
+
 export interface TextPart {
   readonly type: 'text'
   readonly text: string
@@ -33,7 +66,12 @@ export interface ImagePart extends ImageOptions {
   readonly image: ImageSource
 }
 
-/** A picture or a text as the Qwen READMEs write it; `type` may be left out. */
+export interface VideoPart extends VideoOptions {
+  readonly type: 'video'
+  readonly video: VideoSource
+}
+
+/** A picture, a video or a text as the Qwen READMEs write it; `type` may be left out. */
 export type QwenPart =
   | { readonly type?: 'text'; readonly text: string }
   | {
@@ -44,6 +82,23 @@ export type QwenPart =
       readonly resized_height?: number | undefined
       readonly resized_width?: number | undefined
     }
+  | {
+      readonly type?: 'video'
+      readonly video: VideoSource
+      readonly fps?: number | undefined
+      readonly nframes?: number | undefined
+      readonly min_frames?: number | undefined
+      readonly max_frames?: number | undefined
+      readonly video_start?: number | undefined
+      readonly video_end?: number | undefined
+      readonly min_pixels?: number | undefined
+      readonly max_pixels?: number | undefined
+      readonly total_pixels?: number | undefined
+      readonly resized_height?: number | undefined
+      readonly resized_width?: number | undefined
+      readonly sample_fps?: number | undefined
+      readonly raw_fps?: number | undefined
+    }
 
 /**
  * A picture as OpenAI's API writes it. `detail: 'low'` limits the picture to 512 × 512 pixels in area, as OpenAI's
@@ -52,6 +107,12 @@ export type QwenPart =
 export interface OpenAIImagePart {
   readonly type: 'image_url'
   readonly image_url: string | { readonly url: string; readonly detail?: 'low' | 'high' | 'auto' }
+}
+
+/** A video as OpenAI-compatible servers take it. */
+export interface OpenAIVideoPart {
+  readonly type: 'video_url'
+  readonly video_url: string | { readonly url: string }
 }
 
 /** What the vision encoder made of a picture; a content part, so that the encoding is paid only once. */
@@ -72,7 +133,8 @@ export interface ImageEmbedding {
   readonly original?: Size | undefined
 }
 
-export type ContentPart = TextPart | ImagePart | QwenPart | OpenAIImagePart | ImageEmbedding
+export type ContentPart =
+  TextPart | ImagePart | VideoPart | QwenPart | OpenAIImagePart | OpenAIVideoPart | ImageEmbedding
 
 /** A call of a tool in an assistant's message, as OpenAI's API writes it. */
 export interface ToolCall {
@@ -122,6 +184,14 @@ export function text(value: string): TextPart {
 /** A picture: path, URL, data URI, bytes, Blob, stream, raw pixels or a sharp instance. Read when the request runs. */
 export function image(source: ImageSource, options: ImageOptions = {}): ImagePart {
   return { ...options, type: 'image', image: source }
+}
+
+/**
+ * A video: a file that ffmpeg reads (path, URL, data URI, bytes, Blob, stream), or its frames in order. Read when the
+ * request runs.
+ */
+export function video(source: VideoSource, options: VideoOptions = {}): VideoPart {
+  return { ...options, type: 'video', video: source }
 }
 
 const brand = Symbol.for('qwenvl-native.embedding')

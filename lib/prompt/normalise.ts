@@ -1,14 +1,15 @@
 /** Every accepted spelling of a conversation → one internal form, checked; an error names the exact place. */
 import { isInt32Array } from 'node:util/types'
 import { z } from 'zod'
-import { InvalidArgumentError, QwenVLError, invalidArgument } from '../errors'
+import { InvalidArgumentError, invalidArgument } from '../errors'
 import type { ImageSource } from '../media/source'
 import { isImageEmbedding } from './messages'
-import type { ImageEmbedding, ImageOptions, Role, ToolCall } from './messages'
+import type { ImageEmbedding, ImageOptions, Role, ToolCall, VideoOptions, VideoSource } from './messages'
 
 export type NormalisedPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'image'; readonly source: ImageSource; readonly options: ImageOptions }
+  | { readonly type: 'video'; readonly source: VideoSource; readonly options: VideoOptions }
   | { readonly type: 'embedding'; readonly embedding: ImageEmbedding }
 
 export interface NormalisedMessage {
@@ -25,12 +26,12 @@ export const lowDetailPixels = 512 * 512
 
 const pixels = whole('a whole number of pixels above 0', 1)
 const string = z.string({ error: 'a string' })
-const source = z.custom<ImageSource>(
-  (value) => (typeof value === 'string' ? value !== '' : typeof value === 'object' && value !== null),
-  { error: 'a picture: path, URL, data URI, bytes, Blob, stream, raw pixels or a sharp instance' },
-)
+const isSource = (value: unknown) => (typeof value === 'string' ? value !== '' : isRecord(value))
+const source = z.custom<ImageSource>(isSource, {
+  error: 'a picture: path, URL, data URI, bytes, Blob, stream, raw pixels or a sharp instance',
+})
 
-const sizes = {
+const bounds = {
   min_pixels: pixels,
   max_pixels: pixels,
   resized_height: pixels,
@@ -39,7 +40,30 @@ const sizes = {
   maxPixels: pixels,
   resizedHeight: pixels,
   resizedWidth: pixels,
-  page: whole('a whole number from 0', 0),
+}
+const sizes = { ...bounds, page: whole('a whole number from 0', 0) }
+
+const frames = whole('a whole number of frames above 0', 1)
+const rate = real('a number of frames per second above 0', Number.MIN_VALUE)
+const seconds = real('a number of seconds from 0', 0)
+const sampling = {
+  ...bounds,
+  total_pixels: pixels,
+  totalPixels: pixels,
+  fps: rate,
+  nframes: frames,
+  min_frames: frames,
+  max_frames: frames,
+  minFrames: frames,
+  maxFrames: frames,
+  video_start: seconds,
+  video_end: seconds,
+  videoStart: seconds,
+  videoEnd: seconds,
+  sample_fps: rate,
+  raw_fps: rate,
+  sampleFps: rate,
+  rawFps: rate,
 }
 
 const textSchema = z.strictObject({ type: z.literal('text').optional(), text: string })
@@ -57,6 +81,17 @@ const urlSchema = z.strictObject({
     { error: 'a URL or { url, detail }' },
   ),
   ...sizes,
+})
+
+const clip = z.custom<VideoSource>(
+  (value) => (Array.isArray(value) ? value.length > 0 && value.every(isSource) : isSource(value)),
+  { error: 'a video: path, URL, bytes, Blob or stream; or an array of its frames, at least one' },
+)
+const videoSchema = z.strictObject({ type: z.literal('video').optional(), video: clip, ...sampling })
+const videoUrlSchema = z.strictObject({
+  type: z.literal('video_url').optional(),
+  video_url: z.union([string, z.strictObject({ url: string })], { error: 'a URL or { url }' }),
+  ...sampling,
 })
 
 const toolCallSchema = z.strictObject(
@@ -89,7 +124,6 @@ const messageSchema = z.strictObject({
 /**
  * Checks a conversation and brings it into the internal form. Pictures are not read. Order of parts is kept.
  * @throws InvalidArgumentError naming the place, e.g. `messages[1].content[0].min_pixels`.
- * @throws QwenVLError VIDEO_UNSUPPORTED for a video part.
  */
 export function normaliseMessages(input: unknown): NormalisedMessage[] {
   if (typeof input === 'string') return [{ role: 'user', parts: [{ type: 'text', text: input }] }]
@@ -134,34 +168,33 @@ function normalisePart(part: unknown, path: string): NormalisedPart {
       return { type: 'text', text: check(textSchema, part, path).text }
     case 'image': {
       const { image, ...rest } = check(imageSchema, part, path)
-      return { type: 'image', source: image, options: imageOptions(rest, path) }
+      return { type: 'image', source: image, options: partOptions(rest, path) }
     }
     case 'image_url': {
       const { image_url: reference, ...rest } = check(urlSchema, part, path)
       const { url, detail } = typeof reference === 'string' ? { url: reference } : reference
-      const options = imageOptions(rest, path)
+      const options: ImageOptions = partOptions(rest, path)
       const limit = detail === 'low' && options.maxPixels === undefined ? { maxPixels: lowDetailPixels } : {}
       return { type: 'image', source: url, options: { ...options, ...limit } }
     }
-    case 'video':
-    case 'video_url':
-      throw new QwenVLError(
-        'VIDEO_UNSUPPORTED',
-        `\`${path}\` is a video; this version takes no videos. Pass its frames as pictures, in order: image(frame).`,
-        { details: { argument: path } },
-      )
+    case 'video': {
+      const { video, ...rest } = check(videoSchema, part, path)
+      return { type: 'video', source: video, options: partOptions(rest, path) }
+    }
+    case 'video_url': {
+      const { video_url: reference, ...rest } = check(videoUrlSchema, part, path)
+      const url = typeof reference === 'string' ? reference : reference.url
+      return { type: 'video', source: url, options: partOptions(rest, path) }
+    }
     case 'embedding':
       throw invalidArgument(path, 'an embedding made by embedImage() or imageEmbedding()', part)
     default:
-      throw invalidArgument(`${path}.type`, "'text', 'image' or 'image_url'", type)
+      throw invalidArgument(`${path}.type`, "'text', 'image', 'image_url', 'video' or 'video_url'", type)
   }
 }
 
 /** Both spellings of the options become ours; the same option in both is refused, not guessed. */
-function imageOptions(
-  part: Partial<Record<keyof typeof sizes | 'type', unknown>>,
-  path: string,
-): ImageOptions {
+function partOptions(part: Readonly<Record<string, unknown>>, path: string): Record<string, number> {
   const options: Record<string, number> = {}
   for (const [key, value] of Object.entries(part)) {
     if (key === 'type' || value === undefined) continue
@@ -169,7 +202,10 @@ function imageOptions(
     if (name in options) throw invalidArgument(`${path}.${key}`, `absent beside ${name}`, value)
     options[name] = value as number
   }
-  const { minPixels, maxPixels, resizedHeight, resizedWidth } = options
+  const { minPixels, maxPixels, resizedHeight, resizedWidth, fps, nframes } = options
+  if (fps !== undefined && nframes !== undefined) {
+    throw invalidArgument(`${path}.nframes`, 'absent beside fps: one of the two decides', nframes)
+  }
   if (minPixels !== undefined && maxPixels !== undefined && minPixels > maxPixels) {
     throw invalidArgument(`${path}.minPixels`, `at most maxPixels (${maxPixels})`, minPixels)
   }
@@ -215,6 +251,10 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 function whole(expected: string, minimum: number) {
   return z.int({ error: expected }).min(minimum, { error: expected }).optional()
+}
+
+function real(expected: string, minimum: number) {
+  return z.number({ error: expected }).min(minimum, { error: expected }).optional()
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

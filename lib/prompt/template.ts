@@ -8,8 +8,8 @@
  */
 import type { Template } from '@huggingface/jinja' with { 'resolution-mode': 'import' }
 import { QwenVLError } from '../errors'
-import { imagePad } from '../generations'
-import type { NormalisedMessage } from './normalise'
+import { imagePad, videoPad } from '../generations'
+import type { NormalisedMessage, NormalisedPart } from './normalise'
 
 // The package is typed as an ES module only, but ships CommonJS too; a static require keeps rendering synchronous.
 // eslint-disable-next-line @typescript-eslint/no-require-imports
@@ -20,21 +20,21 @@ export type Piece =
   | { readonly special: number }
   /** Plain text: tokenised without matching control tokens. */
   | { readonly text: string }
-  /** Place of the n-th picture of the conversation, from 0. */
-  | { readonly media: number }
+  /** Place of the n-th picture or video of the conversation, from 0; of a video also of one pair of its frames. */
+  | { readonly media: number; readonly pair?: number }
   /** Ids that were generated for an earlier answer, to be used as they are. */
   | { readonly tokens: Int32Array }
 
 export interface RenderedPrompt {
   readonly pieces: readonly Piece[]
-  /** The prompt for human eyes; a picture is its one unexpanded placeholder. */
+  /** The prompt for human eyes; a picture or video is its one unexpanded placeholder. */
   readonly text: string
 }
 
 export interface RenderOptions {
   /** End with the opening of the assistant's turn. Default true. */
   readonly addGenerationPrompt?: boolean
-  /** "Picture 1: " before each picture. Default false. */
+  /** "Picture 1: " before each picture, "Video 1: " before each video. Default false. */
   readonly addVisionId?: boolean
   /** Tools in OpenAI's form, printed by templates that know tools. */
   readonly tools?: readonly unknown[]
@@ -72,7 +72,7 @@ export class ChatTemplate {
 
   /**
    * @throws QwenVLError TEMPLATE_FAILED when the template refuses the conversation (its own words are in the
-   *   message) or does not place every picture.
+   *   message) or does not place every picture and video.
    */
   render(messages: readonly NormalisedMessage[], options: RenderOptions = {}): RenderedPrompt {
     const allow = options.specialTokens === 'allow'
@@ -100,7 +100,7 @@ export class ChatTemplate {
     const tokens = new Map([...marks].map(([token, mark]) => [mark, token]))
     const exact = new Map(kept.map(({ message, mark }) => [mark, message]))
     const pieces = this.#split(prompt, allow, tokens, exact)
-    checkPictures(pieces, messages)
+    checkMedia(pieces, messages)
     return { pieces, text: plain.replace(privateUse, (character) => tokens.get(character) ?? character) }
   }
 
@@ -121,12 +121,12 @@ export class ChatTemplate {
     answers: ReadonlyMap<string, NormalisedMessage>,
   ): Piece[] {
     const markers = [...answers.keys(), ...(allow ? this.#control.keys() : tokens.keys())]
-    let pictures = 0
+    let media = 0
     return splitAt(prompt, anyOf(markers)).map((part): Piece => {
       const answer = answers.get(part)?.tokens
       if (answer) return { tokens: answer }
       const token = allow ? part : tokens.get(part)
-      if (token === imagePad) return { media: pictures++ }
+      if (token === imagePad || token === videoPad) return { media: media++ }
       const id = token === undefined ? undefined : this.#control.get(token)
       return id === undefined ? { text: part } : { special: id }
     })
@@ -189,14 +189,15 @@ function templateMessage(message: NormalisedMessage, content?: string): Record<s
   const onlyText = message.parts.every((part) => part.type === 'text')
   return {
     role: message.role,
-    content:
-      content ??
-      (onlyText
-        ? textOf(message)
-        : message.parts.map((part) => (part.type === 'text' ? part : { type: 'image', image: '' }))),
+    content: content ?? (onlyText ? textOf(message) : message.parts.map(templatePart)),
     ...(message.toolCalls && { tool_calls: message.toolCalls }),
     ...(message.reasoning !== undefined && { reasoning_content: message.reasoning }),
   }
+}
+
+function templatePart(part: NormalisedPart): Record<string, string> {
+  if (part.type === 'text') return { ...part }
+  return part.type === 'video' ? { type: 'video', video: '' } : { type: 'image', image: '' }
 }
 
 function hasExactTokens(message: NormalisedMessage): boolean {
@@ -211,14 +212,15 @@ function textOf(message: NormalisedMessage): string {
   return message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('')
 }
 
-function checkPictures(pieces: readonly Piece[], messages: readonly NormalisedMessage[]): void {
+function checkMedia(pieces: readonly Piece[], messages: readonly NormalisedMessage[]): void {
   const placed = pieces.filter((piece) => 'media' in piece).length
   const given = messages.flatMap(({ parts }) => parts).filter(({ type }) => type !== 'text').length
   if (placed === given) return
   throw new QwenVLError(
     'TEMPLATE_FAILED',
-    `The chat template placed ${placed} pictures of ${given}: it is a text-only template, drops a message that holds ` +
-      `pictures, or \`specialTokens: 'allow'\` let a text write ${imagePad}. Use a GGUF with the model's vision template.`,
+    `The chat template placed ${placed} pictures and videos of ${given}: it is a text-only template, drops a message ` +
+      `that holds some, or \`specialTokens: 'allow'\` let a text write ${imagePad} or ${videoPad}. Use a GGUF with the ` +
+      "model's vision template.",
     { details: { placed, given } },
   )
 }

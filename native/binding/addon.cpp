@@ -5,6 +5,7 @@
 #include "engine_wrap.h"
 #include "env_state.h"
 #include "resize.h"
+#include "resize_frame.h"
 
 namespace qvl {
 
@@ -55,8 +56,15 @@ Napi::Value inspect_gguf(const Napi::CallbackInfo & info) {
     });
 }
 
+using Resize = void (*)(const uint8_t *, int, int, uint8_t *, int, int);
+
+void resize_picture(const uint8_t * src, int width, int height, uint8_t * dst, int target_width, int target_height) {
+    resize_bicubic(src, width, height, dst, target_width, target_height, kResizeThreads);
+}
+
 // (pixels, width, height, targetWidth, targetHeight)
-Napi::Value resize_bicubic_js(const Napi::CallbackInfo & info) {
+template <Resize resize>
+Napi::Value resize_js(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
         int sizes[4];
         for (size_t i = 0; i < 4; i++) {
@@ -75,7 +83,7 @@ Napi::Value resize_bicubic_js(const Napi::CallbackInfo & info) {
         return Background<bool>::run(
             info.Env(),
             [=, from = source.Data(), to = target.Data()] {
-                resize_bicubic(from, width, height, to, target_width, target_height, kResizeThreads);
+                resize(from, width, height, to, target_width, target_height);
                 return true;
             },
             [kept](Napi::Env, bool) -> Napi::Value { return kept->second.Value(); });
@@ -100,7 +108,8 @@ Napi::Object register_addon(Napi::Env env, Napi::Object exports) {
     exports.Set("initialize", Napi::Function::New<initialize>(env));
     exports.Set("devices", Napi::Function::New<devices>(env));
     exports.Set("inspectGguf", Napi::Function::New<inspect_gguf>(env));
-    exports.Set("resizeBicubic", Napi::Function::New<resize_bicubic_js>(env));
+    exports.Set("resizeBicubic", Napi::Function::New<resize_js<resize_picture>>(env));
+    exports.Set("resizeFrame", Napi::Function::New<resize_js<resize_frame>>(env));
     exports.Set("openEngine", Napi::Function::New<open_engine>(env));
     exports.Set("stopAll", Napi::Function::New<stop_all_js>(env));
     return exports;

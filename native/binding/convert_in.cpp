@@ -80,6 +80,7 @@ ImageSegment image(const Napi::Object & object, bool with_positions) {
     segment.count = integer(object, "count", 1, 1 << 24);
     if (with_positions) {
         segment.hash = text(object, "hash");
+        segment.order = object.Has("order") ? integer(object, "order", 0, 1 << 16) : 0;
         segment.positions = integers(object, "positions");
         if (segment.positions.size() != static_cast<size_t>(segment.count) * 3) {
             refuse("positions", "an Int32Array of 3 × count elements");
@@ -94,8 +95,10 @@ ImageSegment image(const Napi::Object & object, bool with_positions) {
     }
     segment.width = integer(object, "width", 1, kMaxSide);
     segment.height = integer(object, "height", 1, kMaxSide);
+    segment.frames = object.Has("frames") ? integer(object, "frames", 1, 2) : 1;
     const Napi::Value pixels = object.Get("pixels");
-    check_pixels(pixels, segment.width, segment.height, "pixels");
+    // Frames lie one below the other.
+    check_pixels(pixels, segment.width, int64_t{segment.height} * segment.frames, "pixels");
     segment.pixels = elements<uint8_t>(pixels, napi_uint8_array, "pixels", "a Uint8Array");
     return segment;
 }

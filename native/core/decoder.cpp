@@ -74,23 +74,25 @@ size_t Decoder::reuse(const std::vector<SequenceItem> & prompt) {
     if (keep == prompt.size() && keep > 0) {
         keep--;
     }
-    drop_after(keep);
+    if (keep < sequence_.size()) {
+        drop_from(sequence_.position(keep));
+    }
     return sequence_.size();
 }
 
 void Decoder::forget() {
     llama_memory_clear(llama_get_memory(ctx_.get()), /*data*/ true);
-    sequence_.truncate(0);
+    sequence_ = {};
 }
 
-void Decoder::drop_after(size_t items) {
+void Decoder::drop_from(int32_t position) {
     llama_memory_t memory = llama_get_memory(ctx_.get());
-    if (!llama_memory_seq_rm(memory, 0, sequence_.position_after(items), -1)) {
+    if (!llama_memory_seq_rm(memory, 0, position, -1)) {
         // A recurrent state cannot be cut: start over.
         llama_memory_clear(memory, false);
-        items = 0;
+        position = 0;
     }
-    sequence_.truncate(items);
+    sequence_.truncate_from(position);
 }
 
 void Decoder::decode_tokens(const std::vector<SequenceItem> & prompt, size_t begin, size_t end, bool logits) {
@@ -114,11 +116,11 @@ void Decoder::decode_tokens(const std::vector<SequenceItem> & prompt, size_t beg
     }
 }
 
-void Decoder::decode_image(const SequenceItem & item, const std::vector<float> & rows,
-                           const std::vector<int32_t> & positions) {
+void Decoder::decode_image(const SequenceItem & item, const std::vector<float> & rows, const ImageSegment & image) {
     const auto count = static_cast<size_t>(item.cells);
     const auto width = static_cast<size_t>(model_->embedding_width());
-    const size_t axes = model_->uses_mrope() ? 4 : 1;  // t, h, w and a reserved fourth that stays 0
+    // t, h, w and a fourth that no rotation of a video's rows depends on: it tells who came first at an equal t
+    const size_t axes = model_->uses_mrope() ? 4 : 1;
     std::vector<float> embeddings;
     for (size_t begin = 0; begin < count; begin += static_cast<size_t>(batch_size())) {
         const size_t n = std::min(count - begin, static_cast<size_t>(batch_size()));
@@ -126,8 +128,11 @@ void Decoder::decode_image(const SequenceItem & item, const std::vector<float> &
                           rows.begin() + static_cast<std::ptrdiff_t>((begin + n) * width));
         std::vector<llama_pos> batch_positions(n * axes, 0);
         for (size_t axis = 0; axis < std::min<size_t>(axes, 3); axis++) {
-            std::copy_n(positions.begin() + static_cast<std::ptrdiff_t>(axis * count + begin), n,
+            std::copy_n(image.positions.begin() + static_cast<std::ptrdiff_t>(axis * count + begin), n,
                         batch_positions.begin() + static_cast<std::ptrdiff_t>(axis * n));
+        }
+        if (axes == 4) {
+            std::fill_n(batch_positions.begin() + static_cast<std::ptrdiff_t>(3 * n), n, image.order);
         }
         std::vector<int8_t> outputs(n, 0);
         llama_batch batch{};
@@ -159,7 +164,7 @@ void Decoder::run(llama_batch & batch) {
     if (status == 0) {
         return;
     }
-    drop_after(sequence_.size());
+    drop_from(batch.pos[0]);
     if (status == 2) {
         throw Error("ABORTED", "Decoding was cancelled.");
     }

@@ -29,9 +29,8 @@ class Decoder {
     size_t reuse(const std::vector<SequenceItem> & prompt);
     // Decodes text items prompt[begin, end), at most batch_size() of them; logits of the last with `logits`.
     void decode_tokens(const std::vector<SequenceItem> & prompt, size_t begin, size_t end, bool logits);
-    // Decodes one picture: `rows` is [cells × width], `positions` is [3 × cells].
-    void decode_image(const SequenceItem & item, const std::vector<float> & rows,
-                      const std::vector<int32_t> & positions);
+    // Decodes one picture or pair of frames, whose rows are [cells × width].
+    void decode_image(const SequenceItem & item, const std::vector<float> & rows, const ImageSegment & image);
 
     // Empties the KV memory, its bytes too: a NaN in a dropped cell would still reach what is computed beside it.
     void forget();
@@ -44,9 +43,9 @@ class Decoder {
     float * logits() { return llama_get_logits_ith(ctx_.get(), -1); }
 
   private:
-    // Throws and rolls the KV memory back to the last complete item when the batch fails.
+    // Throws when the batch fails, and rolls the KV memory back to before the batch's first position.
     void run(llama_batch & batch);
-    void drop_after(size_t items);
+    void drop_from(int32_t position);
 
     struct ThreadPoolDeleter {
         void operator()(ggml_threadpool * pool) const;

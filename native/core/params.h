@@ -25,11 +25,14 @@ struct TextSegment {
     int32_t position;  // of the first token
 };
 
+// A picture, or two frames of a video that become one temporal index.
 struct ImageSegment {
-    std::vector<uint8_t> pixels;   // RGB at the encoder's exact size; empty when `embedding` is given
+    std::vector<uint8_t> pixels;   // RGB at the encoder's exact size, frame after frame; empty with an `embedding`
     std::vector<float> embedding;  // [count × embedding width]
     int width = 0;
     int height = 0;
+    int frames = 1;
+    int32_t order = 0;  // among the pairs of one video, whose positions in time may be equal
     std::string hash;
     int32_t count = 0;               // embedding rows
     std::vector<int32_t> positions;  // [3 × count]: t, h, w

@@ -10,12 +10,11 @@ std::vector<SequenceItem> Sequence::flatten(const std::vector<Segment> & segment
         if (const auto * text = std::get_if<TextSegment>(&segments[s])) {
             for (size_t i = 0; i < text->tokens.size(); i++) {
                 const int32_t position = text->position + static_cast<int32_t>(i);
-                items.push_back({text->tokens[i], {}, position, position + 1, 1, s, i});
+                items.push_back({text->tokens[i], {}, position, 1, s, i});
             }
         } else {
             const auto & image = std::get<ImageSegment>(segments[s]);
-            const auto [first, last] = std::minmax_element(image.positions.begin(), image.positions.end());
-            items.push_back({-1, image.hash, *first, *last + 1, image.count, s, 0});
+            items.push_back({-1, image.hash, image.positions.front(), image.count, s, 0});
         }
     }
     return items;
@@ -28,6 +27,12 @@ size_t Sequence::common_prefix(const std::vector<SequenceItem> & prompt) const {
         n++;
     }
     return n;
+}
+
+void Sequence::truncate_from(int32_t position) {
+    while (!items_.empty() && items_.back().position >= position) {
+        items_.pop_back();
+    }
 }
 
 int32_t Sequence::cells(size_t items) const {

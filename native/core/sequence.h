@@ -9,12 +9,11 @@
 
 namespace qvl {
 
-// A token or a whole picture; a reused prefix never ends inside a picture.
+// A token or a whole picture (or pair of frames); a reused prefix never ends inside one.
 struct SequenceItem {
     int32_t token;      // -1: a picture
     std::string media;  // hash of the picture
-    int32_t position;   // of its first cell (the temporal axis)
-    int32_t next;       // position after it
+    int32_t position;   // in time; a picture's cells share it, and so may pairs of frames that follow each other
     int32_t cells;
     size_t segment;  // index into the prompt's segments; meaningless for stored items
     size_t offset;   // index of the token in its segment
@@ -30,10 +29,10 @@ class Sequence {
 
     // Number of leading items that `prompt` shares with what is stored.
     size_t common_prefix(const std::vector<SequenceItem> & prompt) const;
-    void truncate(size_t items) { items_.resize(items); }
+    // Forgets every item at this position in time and after it.
+    void truncate_from(int32_t position);
     void append(const SequenceItem & item) { items_.push_back(item); }
-    // Position of the first cell after the first `items` items.
-    int32_t position_after(size_t items) const { return items == 0 ? 0 : items_[items - 1].next; }
+    int32_t position(size_t item) const { return items_[item].position; }
     size_t size() const { return items_.size(); }
     // KV cells in use; with M-RoPE more than positions.
     int32_t cells(size_t items) const;

@@ -132,7 +132,7 @@ class Generation {
             end_.timings.encode_ms += encode_ms;
         }
         const auto start = Clock::now();
-        context_.decoder.decode_image(item, image.embedding, image.positions);
+        context_.decoder.decode_image(item, image.embedding, image);
         end_.timings.prefill_ms += milliseconds_since(start);
         image.embedding = {};  // tens of megabytes that are no longer needed
         return encode_ms;
@@ -200,7 +200,7 @@ class Generation {
                 end_.reason = "length";
             } else {
                 throw_if_cancelled(context_);
-                const std::vector<SequenceItem> next{{token, {}, position, position + 1, 1, 0, 0}};
+                const std::vector<SequenceItem> next{{token, {}, position, 1, 0, 0}};
                 context_.decoder.decode_tokens(next, 0, 1, true);
                 position++;
             }

@@ -75,11 +75,23 @@ bool Vision::after_layer(ggml_tensor * node, bool ask, void * data) {
 
 std::vector<float> Vision::encode(const ImageSegment & image, const std::function<bool()> & cancelled) {
     LogTail tail;
-    mtmd::bitmap bitmap(static_cast<uint32_t>(image.width), static_cast<uint32_t>(image.height), image.pixels.data());
-    const mtmd_input_part part{nullptr, bitmap.ptr.get()};
-    const mtmd_input_part * parts[] = {&part};
+    const auto width = static_cast<uint32_t>(image.width);
+    const auto height = static_cast<uint32_t>(image.height);
+    const auto count = static_cast<size_t>(image.frames);
+    std::vector<mtmd::bitmap> frames;
+    std::vector<mtmd_input_part> parts;
+    for (size_t i = 0; i < count; i++) {
+        frames.emplace_back(width, height, image.pixels.data() + i * (image.pixels.size() / count));
+        mtmd_bitmap_set_mergeable(frames.back().ptr.get(), count > 1);
+        parts.push_back({nullptr, frames.back().ptr.get()});
+    }
+    std::vector<const mtmd_input_part *> pointers;
+    for (const auto & part : parts) {
+        pointers.push_back(&part);
+    }
     mtmd::input_chunks chunks(mtmd_input_chunks_init());
-    if (mtmd_tokenize_from_parts(ctx_.get(), chunks.ptr.get(), parts, 1, /*add_special*/ false) != 0) {
+    if (mtmd_tokenize_from_parts(ctx_.get(), chunks.ptr.get(), pointers.data(), pointers.size(),
+                                 /*add_special*/ false) != 0) {
         throw Error("ENCODE_FAILED", "The encoder refused a picture of " + size_text(image) + ".", tail.text());
     }
     const mtmd_input_chunk * chunk = nullptr;

@@ -18,7 +18,7 @@ class Vision {
     // Throws Error MODEL_LOAD_FAILED, PROJECTOR_MISMATCH or ABORTED.
     Vision(const EngineParams & params, const Model & model, int threads, const ProgressCallback & progress);
 
-    // Rows [count × embedding width] of one picture. `cancelled` is asked after every layer. Throws Error ENCODE_FAILED,
+    // Rows [count × embedding width] of one picture or of one pair of frames. `cancelled` is asked after every layer. Throws Error ENCODE_FAILED,
     // INVALID_ARGUMENT (size is not the encoder's) or ABORTED.
     std::vector<float> encode(const ImageSegment & image, const std::function<bool()> & cancelled);
 

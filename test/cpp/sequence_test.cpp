@@ -38,12 +38,10 @@ TEST(a_prompt_becomes_tokens_and_whole_pictures) {
     CHECK_EQ(items.size(), 5u);
     CHECK_EQ(items[1].token, 11);
     CHECK_EQ(items[1].position, 1);
-    CHECK_EQ(items[1].next, 2);
     CHECK_EQ(items[2].token, -1);
     CHECK_EQ(items[2].media, "a");
     CHECK_EQ(items[2].cells, 6);
     CHECK_EQ(items[2].position, 2);
-    CHECK_EQ(items[2].next, 5);  // after the largest position on any axis
     CHECK_EQ(items[2].segment, 1u);
     CHECK_EQ(items[4].position, 6);
     CHECK_EQ(items[4].offset, 1u);
@@ -53,8 +51,6 @@ TEST(cells_are_counted_not_positions) {
     const Sequence sequence = stored(conversation("a", 13));
     CHECK_EQ(sequence.cells(), 10);
     CHECK_EQ(sequence.cells(3), 8);
-    CHECK_EQ(sequence.position_after(3), 5);
-    CHECK_EQ(sequence.position_after(0), 0);
 }
 
 TEST(the_common_prefix_ends_at_the_first_other_token) {
@@ -78,10 +74,17 @@ TEST(the_same_token_at_another_position_is_another_item) {
 
 TEST(truncated_items_are_forgotten) {
     Sequence sequence = stored(conversation("a", 13));
-    sequence.truncate(2);
+    sequence.truncate_from(sequence.position(2));
     CHECK_EQ(sequence.size(), 2u);
     CHECK_EQ(sequence.cells(), 2);
     CHECK_EQ(sequence.common_prefix(Sequence::flatten(conversation("a", 13))), 2u);
+}
+
+// Pairs of frames at the same position in time can only be dropped together: the KV memory is cut by time.
+TEST(items_at_one_position_are_forgotten_together) {
+    Sequence sequence = stored({text({10}, 0), picture("a"), picture("b")});
+    sequence.truncate_from(sequence.position(2));
+    CHECK_EQ(sequence.size(), 1u);
 }
 
 int main() {

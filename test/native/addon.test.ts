@@ -97,6 +97,7 @@ describe('module', () => {
       'inspectGguf',
       'openEngine',
       'resizeBicubic',
+      'resizeFrame',
       'stopAll',
     ]
     expect(Object.keys(native).sort()).toEqual(names)

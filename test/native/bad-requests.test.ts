@@ -7,9 +7,11 @@ import {
   QwenVL,
   QwenVLError,
   UnsupportedModelError,
+  VideoError,
   image,
   imageEmbedding,
   user,
+  video,
 } from '../../lib'
 import type { ContentPart, GenerateOptions, MessagesInput, StreamPart } from '../../lib'
 import { inspectGguf } from '../../lib/engine/engine'
@@ -161,9 +163,24 @@ test('weights that are no numbers spoil only the answers that use them', async (
   expect(essence(await damaged.chat('Is all well?', greedy))).toEqual(quiet)
 })
 
-test('a video', async () => {
-  const expected = { type: QwenVLError, code: 'VIDEO_UNSUPPORTED', says: ['frames as pictures'] }
-  await fails([user({ type: 'video', video: 'a.mp4' } as never)], expected)
+test('a video that is not there', async () => {
+  const expected = { type: VideoError, code: 'FILE_NOT_FOUND', says: ["'no.mp4'", 'path'] }
+  await fails([user(video('no.mp4'), 'What?')], expected)
+})
+
+test('a video that cannot fit, before any frame is read', async () => {
+  const frame = (seed: number) => ({
+    data: noise(448, 448, seed),
+    width: 448,
+    height: 448,
+    channels: 3 as const,
+  })
+  const expected = {
+    type: ContextOverflowError,
+    code: 'CONTEXT_OVERFLOW',
+    says: ['the context holds 512', '`totalPixels`', '`maxFrames`', '`contextSize`'],
+  }
+  await fails([user(video([frame(1), frame(2), frame(3), frame(4)]), 'What?')], expected)
 })
 
 test('a prompt longer than the context, before any picture is encoded', async () => {

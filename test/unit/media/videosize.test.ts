@@ -19,7 +19,7 @@ interface Table {
   >
 }
 
-const table = JSON.parse(readFileSync(join(__dirname, '../../fixtures/video.json'), 'utf8')) as Table
+const table = JSON.parse(readFileSync(join(__dirname, '../../fixtures/video/tables.json'), 'utf8')) as Table
 
 const optionsOf = (keys: Record<string, number>): VideoSizeOptions =>
   Object.fromEntries(

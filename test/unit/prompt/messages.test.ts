@@ -7,6 +7,7 @@ import {
   system,
   text,
   user,
+  video,
 } from '../../../lib/prompt/messages'
 import { lowDetailPixels, normaliseContent, normaliseMessages } from '../../../lib/prompt/normalise'
 
@@ -53,6 +54,25 @@ describe('spellings of a conversation', () => {
       },
       { role: 'assistant', parts: [{ type: 'text', text: 'Yes.' }] },
     ])
+  })
+
+  test.each<[string, unknown, object, unknown?]>([
+    ['our builder', video('a.mp4', { fps: 1, maxPixels: 5000 }), { fps: 1, maxPixels: 5000 }],
+    [
+      'the Qwen READMEs',
+      { type: 'video', video: 'a.mp4', fps: 1, max_pixels: 5000, total_pixels: 90_000, video_start: 0.5 },
+      { fps: 1, maxPixels: 5000, totalPixels: 90_000, videoStart: 0.5 },
+    ],
+    [
+      'a list of frames',
+      { video: ['1.jpg', '2.jpg'], sample_fps: 0.5 },
+      { sampleFps: 0.5 },
+      ['1.jpg', '2.jpg'],
+    ],
+    ["OpenAI's manner", { type: 'video_url', video_url: { url: 'a.mp4' }, nframes: 8 }, { nframes: 8 }],
+    ["OpenAI's manner, short", { type: 'video_url', video_url: 'a.mp4' }, {}],
+  ])('a video by %s', (_, part, options, source = 'a.mp4') => {
+    expect(one(part)).toEqual({ type: 'video', source, options })
   })
 
   test('a string and a single message stand for a conversation', () => {
@@ -143,7 +163,7 @@ describe('what is refused, and where', () => {
     [
       'an unknown part',
       bad({ type: 'input_audio' }),
-      "Expected `messages[1].content[0].type` to be 'text', 'image' or 'image_url', got 'input_audio' (string).",
+      "Expected `messages[1].content[0].type` to be 'text', 'image', 'image_url', 'video' or 'video_url', got 'input_audio' (string).",
     ],
     [
       'an option of the wrong type',
@@ -211,15 +231,22 @@ describe('what is refused, and where', () => {
     expect(error.message).toBe(message)
   })
 
-  test.each<[string, unknown]>([
-    ['of the Qwen READMEs', { type: 'video', video: 'a.mp4', fps: 1 }],
-    ['as a list of frames', { video: ['1.jpg', '2.jpg'] }],
-    ["in OpenAI's manner", { type: 'video_url', video_url: { url: 'https://example.org/a.mp4' } }],
-  ])('a video %s: frames can be passed as pictures', (_, part) => {
+  test.each<[string, unknown, string]>([
+    ['with no frames', { video: [] }, '.video` to be a video'],
+    ['with a frame that is none', { video: ['a.png', 7] }, '.video` to be a video'],
+    [
+      'with 0 frames per second',
+      { video: 'a.mp4', fps: 0 },
+      '.fps` to be a number of frames per second above 0',
+    ],
+    ['with fps and nframes', { video: 'a.mp4', fps: 1, nframes: 4 }, '.nframes` to be absent beside fps'],
+    ['with half a frame', { video: 'a.mp4', nframes: 1.5 }, '.nframes` to be a whole number of frames'],
+    ['from a time before it', { video: 'a.mp4', video_start: -1 }, '.video_start` to be a number of seconds'],
+    ['with an option of pictures', { video: 'a.mp4', page: 1 }, 'Unknown key `messages[1].content[1].page`'],
+  ])('a video %s', (_, part, message) => {
     const error = failure(() => normaliseMessages([user('ok'), { role: 'user', content: ['x', part] }]))
-    expect(error.code).toBe('VIDEO_UNSUPPORTED')
-    expect(error.message).toContain('`messages[1].content[1]` is a video')
-    expect(error.message).toContain('frames as pictures')
+    expect(error.name).toBe('InvalidArgumentError')
+    expect(error.message).toContain(message)
   })
 
   test('an embedding whose values do not make its rows', () => {

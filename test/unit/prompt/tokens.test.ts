@@ -13,7 +13,7 @@ function tokenizer() {
   return { asked, tokenize }
 }
 
-const sizes = { mergeSize: 2, padToken: 9 }
+const sizes = { mergeSize: 2, pads: { image: 9, video: 8 } }
 const picture: Medium = {
   grid: { t: 1, h: 4, w: 6 },
   count: 6,
@@ -106,4 +106,41 @@ test('a grid that does not make the rows, or a missing picture, is an internal e
     )
     expect(QwenVLError.isInstance(failed) && failed.code).toBe('INTERNAL')
   }
+})
+
+describe('a video', () => {
+  const pair = (hash: string) => ({ pixels: new Uint8Array(6), hash })
+  const clip: Medium = {
+    grid: { t: 2, h: 2, w: 4 },
+    count: 4,
+    pairs: [pair('first'), pair('second')],
+    width: 56,
+    height: 28,
+    timeOffset: (index) => index * 5,
+  }
+  const frames = { pixels: new Uint8Array(6), width: 56, height: 28, frames: 2, count: 2 }
+
+  test('in one block gives its pairs one by one, from a common start', async () => {
+    const { tokenize } = tokenizer()
+    const prompt = await tokenisePrompt([{ text: 'A' }, { media: 0 }, { text: 'B' }], tokenize, [clip], sizes)
+    expect(prompt.segments).toEqual([
+      { tokens: ids([65]), position: 0 },
+      { ...frames, order: 0, hash: 'first', positions: ids([1, 1, 1, 1, 1, 2]) },
+      { ...frames, order: 1, hash: 'second', positions: ids([6, 6, 1, 1, 1, 2]) },
+      { tokens: ids([66]), position: 7 },
+    ])
+    expect([...prompt.tokens]).toEqual([65, 8, 8, 8, 8, 66])
+  })
+
+  test('in blocks of its pairs starts anew in each', async () => {
+    const { tokenize } = tokenizer()
+    const pieces: Piece[] = [{ media: 0, pair: 0 }, { text: 'A' }, { media: 0, pair: 1 }]
+    const prompt = await tokenisePrompt(pieces, tokenize, [clip], sizes)
+    expect(prompt.segments).toEqual([
+      { ...frames, order: 0, hash: 'first', positions: ids([0, 0, 0, 0, 0, 1]) },
+      { tokens: ids([65]), position: 2 },
+      { ...frames, order: 0, hash: 'second', positions: ids([3, 3, 3, 3, 3, 4]) },
+    ])
+    expect(prompt).toMatchObject({ position: 5, cells: 5 })
+  })
 })
