@@ -28,6 +28,7 @@ beforeAll(async () => {
   copyFileSync(fixture('images/exif-orientation-6.jpg'), join(project, 'dog.jpg'))
   copyFileSync(fixture('images/scene.png'), join(project, 'a.png'))
   copyFileSync(fixture('images/wide.png'), join(project, 'b.png'))
+  copyFileSync(fixture('video/clip.mp4'), join(project, 'clip.mp4'))
   const summary = await run([cli, 'embed', 'dog.jpg', '--out', 'dog.f32', '--json'], { cwd: project })
   writeFileSync(join(project, 'dog.json'), summary.stdout)
 })
