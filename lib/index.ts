@@ -35,6 +35,16 @@ export type {
   VideoPart,
   VideoSource,
 } from './prompt/messages'
+export { drawGrounding } from './grounding/draw'
+export type { DrawOptions } from './grounding/draw'
+export { groundingPreset } from './grounding/generation'
+export type { Coordinates } from './grounding/generation'
+export { clickPoint } from './grounding/item'
+export type { Box, GroundingItem, GroundingShape, Point, Quad } from './grounding/item'
+export { drawOnLatestPicture } from './grounding/latest'
+export type { Drawable } from './grounding/overlay'
+export { parseGrounding } from './grounding/parse'
+export type { GroundedAnswer, GroundingOptions } from './grounding/parse'
 export type { ImageSource } from './media/source'
 export type { Grid, Size } from './media/geometry'
 export type { GenerationId, SamplingDefaults } from './generations'

@@ -30,7 +30,19 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   media: ['errors', 'log', 'generations', 'geometry'],
   models: ['errors', 'log', 'generations'],
   engine: ['errors', 'log', 'generations'],
-  root: ['errors', 'log', 'generations', 'geometry', 'prompt', 'output', 'media', 'models', 'engine'],
+  grounding: ['errors', 'generations', 'geometry', 'prompt', 'media'],
+  root: [
+    'errors',
+    'log',
+    'generations',
+    'geometry',
+    'prompt',
+    'output',
+    'media',
+    'models',
+    'engine',
+    'grounding',
+  ],
   cli: ['root', 'errors', 'prompt', 'models'],
 }
 
@@ -39,7 +51,7 @@ const CONTRACTS = ['engine/binding', 'media/source', 'media/geometry', 'prompt/m
 
 /** The files that own a package; nobody else imports it. */
 const OWNERS: Record<string, readonly string[]> = {
-  sharp: ['media/image'],
+  sharp: ['media/image', 'grounding/draw'],
   'node-gyp-build': ['engine/platform'],
   '@huggingface/jinja': ['prompt/template'],
   zod: ['options', 'prompt/normalise'],
