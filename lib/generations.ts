@@ -5,7 +5,7 @@
 import type { GgufHeader } from './engine/binding'
 import { UnsupportedModelError } from './errors'
 
-export type GenerationId = 'qwen2vl' | 'qwen2.5vl' | 'qwen3vl' | 'qwen3vlmoe'
+export type GenerationId = 'qwen2vl' | 'qwen2.5vl' | 'qwen3vl' | 'qwen3vlmoe' | 'qwen3.5' | 'qwen3.5moe'
 
 /** Sampling values that a generation was released with. `temperature` 0 is greedy; penalties of 1, 0, 0 are off. */
 export interface SamplingDefaults {
@@ -56,6 +56,12 @@ export interface Generation {
   readonly deepstack: boolean
   /** True where the encoder's blocks have gates (SwiGLU) and norms without bias. */
   readonly gatedVision: boolean
+  /** True where the encoder learned its positions, and takes queries, keys and values from one matrix. */
+  readonly learnedPositions: boolean
+  /** True where most decoder layers keep a state instead of KV cells, and only a part of a head is rotated. */
+  readonly hybrid: boolean
+  /** True where each token computes with a few of many experts. */
+  readonly experts: boolean
   readonly sampling: SamplingDefaults
   /** Coordinates in the model's answers: 0..1000 of the picture, or pixels of the processed picture. */
   readonly coordinates: 'relative1000' | 'processedPixels'
@@ -126,6 +132,17 @@ const qwen3Sampling: SamplingDefaults = {
   frequencyPenalty: 0,
 }
 
+/** generation_config.json of Qwen3.5; its model card adds the presence penalty, for answers with thoughts and without. */
+const qwen35Sampling: SamplingDefaults = {
+  temperature: 1,
+  topK: 20,
+  topP: 0.95,
+  minP: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 1.5,
+  frequencyPenalty: 0,
+}
+
 const qwen2Video: VideoRules = {
   time: 'number',
   ticksPerSecond: 0,
@@ -154,6 +171,9 @@ const qwen2: Generation = {
   maxPixels: 16384 * 28 * 28,
   deepstack: false,
   gatedVision: false,
+  learnedPositions: false,
+  hybrid: false,
+  experts: false,
   sampling: nearlyGreedy,
   coordinates: 'relative1000',
   video: qwen2Video,
@@ -172,10 +192,23 @@ const qwen3: Generation = {
   maxPixels: 16384 * 32 * 32,
   deepstack: true,
   gatedVision: false,
+  learnedPositions: true,
+  hybrid: false,
+  experts: false,
   sampling: qwen3Sampling,
   coordinates: 'relative1000',
   video: qwen3Video,
   chatTemplate: chatml(''),
+}
+
+const qwen35: Generation = {
+  ...qwen3,
+  id: 'qwen3.5',
+  name: 'Qwen3.5',
+  architecture: 'qwen35',
+  deepstack: false,
+  hybrid: true,
+  sampling: qwen35Sampling,
 }
 
 /** The supported generations. Qwen2-VL and Qwen2.5-VL share a text architecture: the projector tells them apart. */
@@ -192,7 +225,9 @@ export const generations: readonly Generation[] = [
     video: { ...qwen2Video, time: 'seconds', ticksPerSecond: 2 },
   },
   qwen3,
-  { ...qwen3, id: 'qwen3vlmoe', name: 'Qwen3-VL MoE', architecture: 'qwen3vlmoe' },
+  { ...qwen3, id: 'qwen3vlmoe', name: 'Qwen3-VL MoE', architecture: 'qwen3vlmoe', experts: true },
+  qwen35,
+  { ...qwen35, id: 'qwen3.5moe', name: 'Qwen3.5 MoE', architecture: 'qwen35moe', experts: true },
 ]
 
 /**

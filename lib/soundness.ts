@@ -16,7 +16,8 @@ const weightTypes = /^(f32|f16|bf16|q\d.*|iq\d.*|tq\d.*|mxfp4|nvfp4)$/
 const kernelTypes = /^(f32|f16|bf16)$/
 
 /** @throws ModelLoadError GGUF_CORRUPT naming what does not fit */
-export function checkModelNumbers(header: GgufHeader, { architecture }: Generation): void {
+export function checkModelNumbers(header: GgufHeader, generation: Generation): void {
+  const { architecture } = generation
   const width = whole(header, `${architecture}.embedding_length`, 1)
   whole(header, `${architecture}.block_count`, 1, mostBlocks)
   whole(header, `${architecture}.context_length`, 1, 1 << 30)
@@ -29,8 +30,34 @@ export function checkModelNumbers(header: GgufHeader, { architecture }: Generati
   if (!Number.isInteger(headSize)) throw corrupt(`${heads} attention heads do not divide a width of ${width}`)
   const sections = header.metadata[`${architecture}.rope.dimension_sections`]
   const turned = Array.isArray(sections) ? sections.reduce<number>((sum, part) => sum + Number(part), 0) : NaN
-  if (turned * 2 !== headSize) throw corrupt(`the rope sections do not make up a head of ${String(headSize)}`)
+  const turnedSize = generation.hybrid
+    ? whole(header, `${architecture}.rope.dimension_count`, 2, Number(headSize))
+    : headSize
+  if (turned * 2 !== turnedSize) throw corrupt(`the rope sections do not make up a head of ${String(turnedSize)}`)
   checkEpsilon(header, `${architecture}.attention.layer_norm_rms_epsilon`)
+  if (generation.experts) checkExperts(header, generation)
+  if (generation.hybrid) checkStates(header, generation)
+}
+
+function checkExperts(header: GgufHeader, { architecture }: Generation): void {
+  const experts = whole(header, `${architecture}.expert_count`, 1, 1024)
+  whole(header, `${architecture}.expert_used_count`, 1, experts)
+  optional(header, `${architecture}.expert_feed_forward_length`, 1)
+  expectValue(header, `${architecture}.expert_group_count`, 0, 'optional')
+}
+
+/** Of the layers that keep a state: value heads share key heads evenly, and both are of one size. */
+function checkStates(header: GgufHeader, { architecture }: Generation): void {
+  const key = (name: string) => `${architecture}.${name}`
+  const size = whole(header, key('ssm.state_size'), 1)
+  const keyHeads = whole(header, key('ssm.group_count'), 1)
+  const valueHeads = whole(header, key('ssm.time_step_rank'), 1)
+  whole(header, key('ssm.conv_kernel'), 1, 1 << 10)
+  expectValue(header, key('ssm.inner_size'), valueHeads * size)
+  if (valueHeads % keyHeads !== 0)
+    throw corrupt(`${keyHeads} key heads do not divide ${valueHeads} value heads`)
+  optional(header, key('full_attention_interval'), 1, mostBlocks)
+  optional(header, key('nextn_predict_layers'), 0, whole(header, key('block_count'), 1) - 1)
 }
 
 /** @throws ModelLoadError GGUF_CORRUPT naming what does not fit */
@@ -59,7 +86,8 @@ export function checkProjectorTensors(header: GgufHeader, generation: Generation
   for (let i = 0; i < blocks; i++) checkBlock(tensors, `v.blk.${i}.`, width, generation)
   checkNorm(tensors, 'v.post_ln', width, generation)
   checkMlp(tensors, 'mm.0', 'mm.2', merged, projected)
-  if (generation.deepstack) checkDeepstack(tensors, width, merged, projected)
+  if (generation.learnedPositions) checkPositions(tensors, width)
+  if (generation.deepstack) checkDeepstack(tensors, merged, projected)
 }
 
 /** Every how many blocks attention sees the whole picture; 0 always does. */
@@ -94,14 +122,14 @@ function checkBlock(tensors: Tensors, block: string, width: number, generation: 
   checkNorm(tensors, `${block}ln1`, width, generation)
   checkNorm(tensors, `${block}ln2`, width, generation)
   checkLinear(tensors, `${block}attn_out`, [width, width])
-  if (generation.deepstack) {
+  if (generation.learnedPositions) {
     checkLinear(tensors, `${block}attn_qkv`, [width, 3 * width])
   } else {
     for (const name of ['attn_q', 'attn_k', 'attn_v']) checkLinear(tensors, `${block}${name}`, [width, width])
   }
   // Old files have the names of the two swapped; llama.cpp sees it by their shapes, as we do.
   const [up, down] = ['ffn_up', 'ffn_down']
-  const swapped = !generation.deepstack && shapeOf(tensors, `${block}${down}.weight`)[0] === width
+  const swapped = !generation.learnedPositions && shapeOf(tensors, `${block}${down}.weight`)[0] === width
   const [first, last] = swapped ? [down, up] : [up, down]
   const hidden = shapeOf(tensors, `${block}${first}.weight`)[1] ?? 1
   checkLinear(tensors, `${block}${first}`, [width, hidden])
@@ -109,12 +137,14 @@ function checkBlock(tensors: Tensors, block: string, width: number, generation: 
   if (generation.gatedVision) checkLinear(tensors, `${block}ffn_gate`, [width, hidden])
 }
 
-/** What only a generation with deepstack has. */
-function checkDeepstack(tensors: Tensors, width: number, merged: number, projected: number): void {
+function checkPositions(tensors: Tensors, width: number): void {
   expectTensor(tensors, 'v.patch_embd.bias', [width])
   const positions = shapeOf(tensors, 'v.position_embd.weight')[1] ?? 1
   expectTensor(tensors, 'v.position_embd.weight', [width, positions], kernelTypes)
   if (!Number.isInteger(Math.sqrt(positions))) throw corrupt(`${positions} position embeddings are no square`)
+}
+
+function checkDeepstack(tensors: Tensors, merged: number, projected: number): void {
   for (const name of tensors.keys()) {
     const level = /^v\.deepstack\.\d+\./.exec(name)?.[0]
     if (level === undefined) continue
@@ -165,6 +195,10 @@ function whole(header: GgufHeader, key: string, least: number, most = 1 << 20): 
   const value = header.metadata[key]
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
   throw corrupt(`${key} is ${value === undefined ? 'missing' : String(value)}`)
+}
+
+function optional(header: GgufHeader, key: string, least: number, most?: number): void {
+  if (header.metadata[key] !== undefined) whole(header, key, least, most)
 }
 
 function expectValue(header: GgufHeader, key: string, expected: number, need?: 'optional'): void {

@@ -33,7 +33,8 @@ void Decoder::ThreadPoolDeleter::operator()(ggml_threadpool * pool) const {
 
 Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads,
                  std::function<bool()> cancelled)
-    : context_size_(params.context_size), model_(std::move(model)), cancelled_(std::move(cancelled)) {
+    : context_size_(params.context_size), model_(std::move(model)), cancelled_(std::move(cancelled)),
+      checkpoints_(*model_) {
     LogTail tail;
     llama_context_params options = llama_context_default_params();
     options.n_ctx = static_cast<uint32_t>(params.context_size);
@@ -75,24 +76,37 @@ size_t Decoder::reuse(const std::vector<SequenceItem> & prompt) {
         keep--;
     }
     if (keep < sequence_.size()) {
+        keep = checkpoints_.restore(ctx_.get(), keep);
         drop_from(sequence_.position(keep));
     }
+    checkpoints_.plan(prompt);
     return sequence_.size();
 }
 
 void Decoder::forget() {
     llama_memory_clear(llama_get_memory(ctx_.get()), /*data*/ true);
     sequence_ = {};
+    checkpoints_.truncate(0);
 }
 
 void Decoder::drop_from(int32_t position) {
     llama_memory_t memory = llama_get_memory(ctx_.get());
     if (!llama_memory_seq_rm(memory, 0, position, -1)) {
-        // A recurrent state cannot be cut: start over.
-        llama_memory_clear(memory, false);
+        // A recurrent state cannot be cut: start over. With the bytes, for half a computed batch may be in them.
+        llama_memory_clear(memory, true);
         position = 0;
     }
     sequence_.truncate_from(position);
+    checkpoints_.truncate(sequence_.size());
+}
+
+size_t Decoder::batch_end(const std::vector<SequenceItem> & prompt, size_t begin) const {
+    const size_t most = std::min(begin + static_cast<size_t>(batch_size()), checkpoints_.next_place(begin));
+    size_t end = begin;
+    while (end < std::min(most, prompt.size()) && prompt[end].token >= 0) {
+        end++;
+    }
+    return end;
 }
 
 void Decoder::decode_tokens(const std::vector<SequenceItem> & prompt, size_t begin, size_t end, bool logits) {
@@ -114,6 +128,7 @@ void Decoder::decode_tokens(const std::vector<SequenceItem> & prompt, size_t beg
     for (size_t i = begin; i < end; i++) {
         sequence_.append(prompt[i]);
     }
+    checkpoints_.save(ctx_.get(), sequence_.size());
 }
 
 void Decoder::decode_image(const SequenceItem & item, const std::vector<float> & rows, const ImageSegment & image) {
@@ -143,6 +158,7 @@ void Decoder::decode_image(const SequenceItem & item, const std::vector<float> &
         run(batch);
     }
     sequence_.append(item);
+    checkpoints_.save(ctx_.get(), sequence_.size());
 }
 
 void Decoder::run(llama_batch & batch) {

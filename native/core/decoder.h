@@ -1,6 +1,7 @@
 // The llama.cpp context of one engine: prompt and token batches in, logits out. Used by the engine thread only.
 #pragma once
 
+#include "checkpoints.h"
 #include "model.h"
 #include "params.h"
 #include "sequence.h"
@@ -27,6 +28,8 @@ class Decoder {
     // Keeps the longest common prefix with `prompt` and drops the rest. At least one item is left to decode, so that
     // there are logits. Returns the number of items kept.
     size_t reuse(const std::vector<SequenceItem> & prompt);
+    // Where the batch of text ends that begins at prompt[begin].
+    size_t batch_end(const std::vector<SequenceItem> & prompt, size_t begin) const;
     // Decodes text items prompt[begin, end), at most batch_size() of them; logits of the last with `logits`.
     void decode_tokens(const std::vector<SequenceItem> & prompt, size_t begin, size_t end, bool logits);
     // Decodes one picture or pair of frames, whose rows are [cells × width].
@@ -57,6 +60,7 @@ class Decoder {
     std::unique_ptr<ggml_threadpool, ThreadPoolDeleter> threads_;
     llama_context_ptr ctx_;
     Sequence sequence_;
+    Checkpoints checkpoints_;
 };
 
 }  // namespace qvl

@@ -20,7 +20,7 @@ class Generation {
   public:
     Generation(Request & request, const TaskContext & context)
         : request_(request), params_(std::get<GenerateParams>(request.params)), context_(context),
-          prompt_(Sequence::flatten(params_.segments)), sampler_(params_.sampling), output_(params_.stop) {}
+          prompt_(Sequence::flatten(params_.segments)), sampler_(params_.sampling, context.model.vocab()), output_(params_.stop) {}
 
     void run() {
         end_.timings.queue_ms = milliseconds_since(request_.submitted);
@@ -140,11 +140,7 @@ class Generation {
 
     // Decodes one batch of the text run that starts at `begin`; returns the index after it.
     size_t prefill_text(size_t begin) {
-        size_t end = begin;
-        const size_t most = begin + static_cast<size_t>(context_.decoder.batch_size());
-        while (end < prompt_.size() && end < most && prompt_[end].token >= 0) {
-            end++;
-        }
+        const size_t end = context_.decoder.batch_end(prompt_, begin);
         const auto start = Clock::now();
         context_.decoder.decode_tokens(prompt_, begin, end, end == prompt_.size());
         end_.timings.prefill_ms += milliseconds_since(start);
@@ -209,7 +205,10 @@ class Generation {
     }
 
     bool is_stop(int32_t token) const {
-        return std::find(params_.stop_tokens.begin(), params_.stop_tokens.end(), token) != params_.stop_tokens.end();
+        // Behind the last rule a grammar allows ends alone.
+        const bool grammar_ends = !params_.sampling.grammar.empty() && context_.model.is_end(token);
+        return grammar_ends ||
+               std::find(params_.stop_tokens.begin(), params_.stop_tokens.end(), token) != params_.stop_tokens.end();
     }
 
     // Control tokens are shown, since Qwen2-VL writes boxes with them; ends of turn are not.

@@ -69,6 +69,8 @@ describe('the table', () => {
       ['qwen2.5vl', 3136, 12_845_056],
       ['qwen3vl', 65_536, 16_777_216],
       ['qwen3vlmoe', 65_536, 16_777_216],
+      ['qwen3.5', 65_536, 16_777_216],
+      ['qwen3.5moe', 65_536, 16_777_216],
     ])
   })
 })
@@ -83,6 +85,12 @@ describe('files that belong together', () => {
     expect(recogniseGeneration(qwen3vl, qwen3Projector).id).toBe('qwen3vl')
     const moe = model('qwen3vlmoe', { 'qwen3vlmoe.n_deepstack_layers': 2 })
     expect(recogniseGeneration(moe, qwen3Projector).id).toBe('qwen3vlmoe')
+  })
+
+  test('Qwen3.5, dense and mixture of experts, whose projector is one of Qwen3-VL without deepstack', () => {
+    const flat = projector('qwen3vl_merger', { 'clip.vision.is_deepstack_layers': [false, false] })
+    expect(recogniseGeneration(model('qwen35'), flat).id).toBe('qwen3.5')
+    expect(recogniseGeneration(model('qwen35moe'), flat).id).toBe('qwen3.5moe')
   })
 
   test('without a projector, a text-only model', () => {
@@ -154,6 +162,12 @@ describe('files that do not', () => {
       qwen3vl,
       projector('qwen3vl_merger', { 'clip.vision.is_deepstack_layers': [true, false] }, deepstack),
       /has 1 deepstack levels, but the model takes 2/,
+    ],
+    [
+      'deepstack levels where the model takes none',
+      model('qwen35'),
+      qwen3Projector,
+      /has 2 deepstack levels, but the model takes 0/,
     ],
     [
       'other deepstack levels in the tensors',
