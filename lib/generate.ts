@@ -143,6 +143,7 @@ function nativeRequest(
     presencePenalty: options.presencePenalty ?? sampling.presencePenalty,
     frequencyPenalty: options.frequencyPenalty ?? sampling.frequencyPenalty,
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
+    grammar: options.grammar ?? '',
   }
 }
 

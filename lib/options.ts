@@ -71,6 +71,8 @@ export interface GenerateOptions {
   readonly seed?: number
   /** Texts that end the answer; not part of it. */
   readonly stop?: string | readonly string[]
+  /** GBNF grammar with a rule `root` that the answer has to follow. Default: none. */
+  readonly grammar?: string
   /** Log-probability of every token; a number asks for so many best alternatives too. Default false. */
   readonly logprobs?: boolean | number
   /** Do not stop at the end-of-turn token; for benchmarks. Default false. */
@@ -154,6 +156,7 @@ const generateSchema = z.strictObject({
   stop: z
     .union([string, z.array(string)], { error: 'a string or an array of strings, none empty' })
     .optional(),
+  grammar: string.optional(),
   logprobs: z
     .union([boolean, whole(0, maxInt)], { error: 'true, false or a whole number from 0' })
     .optional(),

@@ -123,6 +123,8 @@ export interface GenerateRequest {
   readonly presencePenalty: number
   readonly frequencyPenalty: number
   readonly seed: number
+  /** GBNF; empty string: none. */
+  readonly grammar: string
 }
 
 export interface EncodeRequest {

@@ -148,7 +148,8 @@ GenerateParams generate(const Napi::Object & object) {
                        real(object, "repetitionPenalty"),
                        real(object, "presencePenalty"),
                        real(object, "frequencyPenalty"),
-                       integer<uint32_t>(object, "seed", 0, std::numeric_limits<uint32_t>::max())};
+                       integer<uint32_t>(object, "seed", 0, std::numeric_limits<uint32_t>::max()),
+                       text(object, "grammar")};
     if (params.sampling.repetition_penalty <= 0) {
         refuse("repetitionPenalty", "above 0");
     }

@@ -6,7 +6,10 @@
 
 namespace qvl {
 
-Sampler::Sampler(const SamplingParams & params) : params_(params) {
+Sampler::Sampler(const SamplingParams & params, const llama_vocab * vocab) : params_(params) {
+    if (!params.grammar.empty()) {
+        grammar_.emplace(params.grammar, vocab);
+    }
     if (params.temperature <= 0.0f || params.top_k == 1) {
         return;  // greedy needs no candidates: one pass over the logits
     }
@@ -23,22 +26,34 @@ Sampler::Sampler(const SamplingParams & params) : params_(params) {
 
 int32_t Sampler::sample(float * logits, int32_t n) {
     penalise(logits);
-    int32_t token = 0;
-    if (!chain_) {
-        token = static_cast<int32_t>(std::max_element(logits, logits + n) - logits);
-    } else {
-        candidates_.resize(static_cast<size_t>(n));
-        for (int32_t id = 0; id < n; id++) {
-            candidates_[static_cast<size_t>(id)] = {id, logits[id], 0.0f};
+    int32_t token = choose(logits, n);
+    if (grammar_) {
+        // Asking for one token is cheap, for the whole vocabulary is not; the model mostly wants what the grammar allows.
+        if (!grammar_->allows(token)) {
+            grammar_->restrict(logits, n);
+            token = choose(logits, n);
         }
-        llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
-        llama_sampler_apply(chain_.get(), &array);
-        token = array.data[array.selected >= 0 ? array.selected : 0].id;
+        grammar_->accept(token);
+    }
+    if (chain_) {
         llama_sampler_accept(chain_.get(), token);
     }
     seen_.insert(token);
     generated_[token]++;
     return token;
+}
+
+int32_t Sampler::choose(float * logits, int32_t n) {
+    if (!chain_) {
+        return static_cast<int32_t>(std::max_element(logits, logits + n) - logits);
+    }
+    candidates_.resize(static_cast<size_t>(n));
+    for (int32_t id = 0; id < n; id++) {
+        candidates_[static_cast<size_t>(id)] = {id, logits[id], 0.0f};
+    }
+    llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
+    llama_sampler_apply(chain_.get(), &array);
+    return array.data[array.selected >= 0 ? array.selected : 0].id;
 }
 
 void Sampler::penalise(float * logits) const {

@@ -1,11 +1,13 @@
 // Chooses the next token from logits. One per request.
 #pragma once
 
+#include "grammar.h"
 #include "params.h"
 
 #include "llama-cpp.h"
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -20,20 +22,24 @@ struct TokenLogprob {
 
 class Sampler {
   public:
-    explicit Sampler(const SamplingParams & params);
+    // Throws Error INVALID_ARGUMENT for a grammar that is none.
+    Sampler(const SamplingParams & params, const llama_vocab * vocab);
 
     // Prompt tokens count for the repetition penalty (as in transformers), not for presence and frequency (as in vLLM).
     void accept_prompt(int32_t token) { seen_.insert(token); }
-    // Chooses from `logits` [n], which it may change, and remembers the choice.
+    // Chooses from `logits` [n], which it may change, and remembers the choice. Throws Error INVALID_ARGUMENT for a grammar
+    // that this vocabulary cannot follow.
     int32_t sample(float * logits, int32_t n);
 
   private:
     void penalise(float * logits) const;
+    int32_t choose(float * logits, int32_t n);
 
     SamplingParams params_;
     std::unordered_set<int32_t> seen_;
     std::unordered_map<int32_t, int> generated_;
     llama_sampler_ptr chain_;  // empty: greedy
+    std::optional<Grammar> grammar_;
     std::vector<llama_token_data> candidates_;
 };
 

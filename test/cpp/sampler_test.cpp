@@ -22,7 +22,7 @@ int32_t next(Sampler & sampler, std::vector<float> logits) {
 }
 
 std::vector<int32_t> draw(const SamplingParams & params, const std::vector<float> & logits, int n) {
-    Sampler sampler(params);
+    Sampler sampler(params, nullptr);
     std::vector<int32_t> tokens;
     for (int i = 0; i < n; i++) {
         tokens.push_back(next(sampler, logits));
@@ -43,7 +43,7 @@ const std::vector<float> kSixThreeOne{std::log(0.6f), std::log(0.3f), std::log(0
 }  // namespace
 
 TEST(greedy_takes_the_likeliest_and_of_equals_the_first) {
-    Sampler sampler(kGreedy);
+    Sampler sampler(kGreedy, nullptr);
     CHECK_EQ(next(sampler, {1, 3, 2}), 1);
     CHECK_EQ(next(sampler, {1, 3, 3}), 1);
 }

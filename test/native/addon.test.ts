@@ -50,6 +50,7 @@ const generateRequest = {
   presencePenalty: 0,
   frequencyPenalty: 0,
   seed: 0,
+  grammar: '',
 } as const
 const encodeRequest = {
   kind: 'encode',

@@ -57,6 +57,7 @@ describe('a reader that stops', () => {
           presencePenalty: 0,
           frequencyPenalty: 0,
           seed: 0,
+          grammar: '',
         },
         (event) => {
           if (event.type === 'text' && ++texts === 256) wake()
