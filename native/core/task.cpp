@@ -20,7 +20,8 @@ class Generation {
   public:
     Generation(Request & request, const TaskContext & context)
         : request_(request), params_(std::get<GenerateParams>(request.params)), context_(context),
-          prompt_(Sequence::flatten(params_.segments)), sampler_(params_.sampling, context.model.vocab()), output_(params_.stop) {}
+          prompt_(Sequence::flatten(params_.segments)), sampler_(params_.sampling, context.model.vocab()),
+          output_(params_.stop) {}
 
     void run() {
         end_.timings.queue_ms = milliseconds_since(request_.submitted);
