@@ -1,12 +1,11 @@
 /** Options of loading and of generating: their meaning, defaults and checks. */
 import { z } from 'zod'
-import { builtinModel } from './builtin'
 import { InvalidArgumentError, invalidArgument } from './errors'
 
 /** How to load a model. Sizes in tokens unless said otherwise. */
 export interface LoadOptions {
-  /** Path of the GGUF file with the language model; of a split model the first file. Default: the small model that comes with the package. */
-  readonly model?: string
+  /** Path of the GGUF file with the language model; of a split model the first file. */
+  readonly model: string
   /** Path of the GGUF file with the vision projector. Without it pictures are refused. */
   readonly mmproj?: string
   /** Room for prompt and answer together. A picture takes `info.image` tokens. Default 8192, or what the model was trained for if that is less. */
@@ -37,6 +36,10 @@ export interface LoadOptions {
   readonly maxImageBytes?: number
   /** Refuses pictures of more pixels than this before decoding. Default 200 megapixels. */
   readonly maxInputPixels?: number
+  /** Most memory, in bytes, that encoding one picture may take. Default: what is free when the model is loaded. */
+  readonly encoderMemory?: number
+  /** What becomes of a picture that would need more: an error that names the fix, or fewer pixels. Default 'refuse'. */
+  readonly largeImages?: 'refuse' | 'shrink'
   /** Fetch pictures from private, loopback and link-local addresses too. Default false. */
   readonly allowPrivateAddresses?: boolean
   /** Time for fetching one remote picture, in ms. Default 30 000. */
@@ -117,7 +120,7 @@ const signal = z.custom<AbortSignal>(
 const maxInt = 2 ** 31 - 1
 
 const loadSchema = z.strictObject({
-  model: string.optional(),
+  model: string,
   mmproj: string.optional(),
   contextSize: whole(16, 1 << 24).optional(),
   batchSize: whole(1, 1 << 16).optional(),
@@ -134,6 +137,8 @@ const loadSchema = z.strictObject({
   chatTemplate: string.optional(),
   maxImageBytes: whole(1).optional(),
   maxInputPixels: whole(1).optional(),
+  encoderMemory: whole(0).optional(),
+  largeImages: z.enum(['refuse', 'shrink'], { error: "'refuse' or 'shrink'" }).optional(),
   allowPrivateAddresses: boolean.optional(),
   imageTimeoutMs: whole(1).optional(),
   ffmpegPath: string.optional(),
@@ -168,23 +173,14 @@ const generateSchema = z.strictObject({
   signal: signal.optional(),
 })
 
-/** Options that name a model. @throws InvalidArgumentError naming the option */
-export function checkLoadOptions(options: unknown): LoadOptions & { readonly model: string } {
+/** @throws InvalidArgumentError naming the option */
+export function checkLoadOptions(options: unknown): LoadOptions {
   const checked = check(loadSchema, options, 'load') as LoadOptions
-  const { model, mmproj, minPixels, maxPixels } = checked
+  const { minPixels, maxPixels } = checked
   if (minPixels !== undefined && maxPixels !== undefined && minPixels > maxPixels) {
     throw invalidArgument('minPixels', `at most maxPixels (${maxPixels})`, minPixels)
   }
-  if (model !== undefined) return { ...checked, model }
-  // An unset environment variable must not end in answers of another model.
-  if ('model' in checked || mmproj !== undefined) {
-    throw invalidArgument(
-      'model',
-      'the path of a GGUF file, or left out together with `mmproj` for the built-in model',
-      model,
-    )
-  }
-  return { ...checked, ...builtinModel }
+  return checked
 }
 
 /** @throws InvalidArgumentError naming the option */

@@ -1,11 +1,20 @@
 /** A loaded model and everything that can be asked of it. */
 import { Chat, renderOptions } from './chat'
 import type { ChatOptions } from './chat'
-import { countPromptTokens, findPadToken, preparePrompt, readPicture } from './conversation'
-import type { PreparedPrompt, PromptMaker } from './conversation'
+import {
+  countPromptTokens,
+  encoderOf,
+  findPadToken,
+  measurePicture,
+  preparePrompt,
+  readPicture,
+} from './conversation'
+import type { ImageCost, PreparedPrompt, PromptMaker } from './conversation'
+import { affordablePixels, encoderShape, freeMemory } from './cost'
 import { withDeclared } from './declared'
-import { Engine, inspectGguf } from './engine/engine'
-import { AbortError, UnsupportedModelError, fromNative, invalidArgument, throwIfAborted } from './errors'
+import type { GgufHeader } from './engine/binding'
+import { Engine, initializedAddon, inspectGguf } from './engine/engine'
+import { AbortError, fromNative, invalidArgument, throwIfAborted } from './errors'
 import { generate } from './generate'
 import type { Generator } from './generate'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
@@ -73,12 +82,11 @@ export class QwenVL implements AsyncDisposable {
   }
 
   /**
-   * Loads a model and its projector; without `model` the small one that comes with the package, for trying and testing.
-   * The event loop stays free; several models may be loaded at once.
+   * Loads a model and its projector. The event loop stays free; several models may be loaded at once.
    * @throws InvalidArgumentError for a wrong option; ModelLoadError for a missing, damaged or too large file;
    *   UnsupportedModelError for another kind of model or a projector of another model; AbortError
    */
-  static async load(options: LoadOptions = {}): Promise<QwenVL> {
+  static async load(options: LoadOptions): Promise<QwenVL> {
     const checked = checkLoadOptions(options)
     const { model, mmproj, signal, onProgress } = checked
     throwIfAborted(signal)
@@ -112,6 +120,7 @@ export class QwenVL implements AsyncDisposable {
         generation,
         template: new ChatTemplate(source, engine.info.controlTokens),
         padToken: findPadToken(engine, imagePad),
+        encoder: projector && measuredEncoder(engine, generation, projector, checked),
         stopTokens: engine.info.controlTokens
           .filter(({ text }) => stopTexts.includes(text))
           .map(({ id }) => id),
@@ -160,12 +169,7 @@ export class QwenVL implements AsyncDisposable {
     if (part?.type === 'embedding') return part.embedding
     if (part?.type !== 'image') throw invalidArgument('picture', 'a picture: image(source)', picture)
     const { engine } = this.#maker
-    if (!engine.info.hasVision) {
-      throw new UnsupportedModelError(
-        'PROJECTOR_MISSING',
-        'Pictures need a projector. Pass `mmproj` to QwenVL.load().',
-      )
-    }
+    encoderOf(this.#maker)
     const { pixels, width, height, tokens, grid, hash, original } = await readPicture(
       this.#maker,
       part,
@@ -181,6 +185,20 @@ export class QwenVL implements AsyncDisposable {
       processed: { width, height },
       original,
     })
+  }
+
+  /**
+   * What a picture would cost: its processed size, tokens, and memory in the encoder. Only its header is read; of a
+   * stream everything. A picture that would be refused is measured too.
+   * @throws InvalidArgumentError, ImageError, UnsupportedModelError PROJECTOR_MISSING, AbortError
+   */
+  async measureImage(
+    picture: ContentPart,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<ImageCost> {
+    const [part] = normaliseContent([picture], 'picture')
+    if (part?.type !== 'image') throw invalidArgument('picture', 'a picture: image(source)', picture)
+    return measurePicture(this.#maker, part, signal)
   }
 
   /** Tokens that a conversation takes as a prompt. Pictures are measured, not decoded. @throws like `chat()` */
@@ -231,6 +249,22 @@ function infoOf({ engine, generation, options, sampling }: PromptMaker & Generat
     image: imageSizes(generation, options),
     sampling,
   }
+}
+
+function measuredEncoder(
+  { info }: Engine,
+  generation: Generation,
+  projector: GgufHeader,
+  { encoderMemory, flashAttention }: LoadOptions,
+): NonNullable<PromptMaker['encoder']> {
+  const shape = encoderShape(projector, generation, {
+    rowWidth: info.embeddingWidth,
+    flashAttention: flashAttention !== 'off',
+  })
+  const device = initializedAddon()
+    .devices()
+    .find(({ description }) => description === info.encoderDevice)
+  return { ...shape, affordablePixels: affordablePixels(shape, encoderMemory ?? freeMemory(device)) }
 }
 
 function imageSizes(generation: Generation, options: LoadOptions): ModelInfo['image'] {

@@ -1,4 +1,5 @@
 /** The model of a command: from flags to a loaded model, with progress on a terminal, disposed at the end. */
+import { InvalidArgumentError } from '../errors'
 import { QwenVL } from '../qwenvl'
 
 /** Flags of every command that loads a model. */
@@ -14,9 +15,6 @@ export interface ModelFlags {
   readonly verbose: boolean
 }
 
-const builtinNote =
-  'No --model and no QWENVL_MODEL: the built-in model answers. It knows drawn shapes and printed words.\n'
-
 /** Runs `work` with the model that the flags name. */
 export async function withModel<T>(
   flags: ModelFlags,
@@ -24,9 +22,14 @@ export async function withModel<T>(
   work: (model: QwenVL) => Promise<T>,
 ): Promise<T> {
   const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels } = flags
-  if (!model && process.stderr.isTTY) process.stderr.write(builtinNote)
+  if (!model) {
+    throw new InvalidArgumentError(
+      'INVALID_ARGUMENT',
+      'No model. Pass --model <file>, or set QWENVL_MODEL for all commands.',
+    )
+  }
   const loaded = await QwenVL.load({
-    ...(model && { model }),
+    model,
     ...(mmproj && { mmproj }),
     ...(contextSize !== undefined && { contextSize }),
     ...(threads !== undefined && { threads }),

@@ -1,23 +1,23 @@
-"""The model: configurations of a genuine Qwen3-VL, and a forward pass of its own modules made for training.
+"""The model: configurations of a genuine Qwen3-VL, and a forward pass of its own weights made for training.
 
-Transformers runs the vision tower picture by picture. All pictures of a training batch have one size, so here they
-go through the same modules as one batch; `check.py` shows that the numbers are the same.
+Transformers runs the vision tower picture by picture and knows no rows of several conversations. All pictures of a
+training batch have one size, so here they go through as one batch; `check.py` shows that the numbers are the same.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import GenerationConfig, Qwen2TokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
-from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb_vision
 
 from batches import Batch
+from layout import SHARED
 from vocabulary import ROWS
 
-HEAD = 32
+HEAD = 64
 PRESETS = {
-    "tiny": {"hidden": 96, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 256, "depth": 3, "taps": [0, 1]},  # smoke tests
-    "small": {"hidden": 192, "layers": 5, "mlp": 512, "vision": 128, "vision_mlp": 512, "depth": 5, "taps": [1, 3]},
-    "base": {"hidden": 256, "layers": 6, "mlp": 704, "vision": 192, "vision_mlp": 576, "depth": 6, "taps": [1, 3]},
+    "tiny": {"hidden": 128, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 256, "depth": 3, "taps": [0, 1]},  # smoke tests
+    "small": {"hidden": 192, "layers": 5, "mlp": 512, "vision": 192, "vision_mlp": 576, "depth": 5, "taps": [1, 3]},
+    "base": {"hidden": 256, "layers": 6, "mlp": 704, "vision": 192, "vision_mlp": 768, "depth": 6, "taps": [1, 3]},
 }
 
 
@@ -34,7 +34,7 @@ def create(preset: str, tokenizer: Qwen2TokenizerFast) -> Qwen3VLForConditionalG
         "max_position_embeddings": 4096,
         "rms_norm_eps": 1e-6,
         "rope_theta": 10_000.0,  # no long texts here: fast frequencies tell neighbouring tokens apart
-        "rope_scaling": {"rope_type": "default", "mrope_section": [6, 5, 5], "mrope_interleaved": True},
+        "rope_scaling": {"rope_type": "default", "mrope_section": [12, 10, 10], "mrope_interleaved": True},
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
         "tie_word_embeddings": True,
@@ -62,8 +62,55 @@ def create(preset: str, tokenizer: Qwen2TokenizerFast) -> Qwen3VLForConditionalG
     config = Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
     model = Qwen3VLForConditionalGeneration._from_config(config, attn_implementation="sdpa")
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
+    _initialise(model)
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=ends, pad_token_id=ends[1])
     return model
+
+
+@torch.no_grad()
+def _initialise(model: Qwen3VLForConditionalGeneration) -> None:
+    """The reference's 0.02 suits widths of thousands. Narrow layers start at one over the root of their inputs. The two
+    tables that the tower begins with are not random: what a patch shows and where it lies have halves of the width."""
+    visual, text = model.model.visual, model.model.language_model
+    layers = len(visual.blocks) + len(text.layers)
+    for name, module in model.model.named_modules():
+        if isinstance(module, nn.Linear):
+            into_residual = name.endswith(("attn.proj", "mlp.linear_fc2", "o_proj", "down_proj")) and "merger" not in name
+            nn.init.normal_(module.weight, std=(module.in_features * (layers if into_residual else 1)) ** -0.5)
+    width = visual.pos_embed.weight.shape[1]
+    side = round(len(visual.pos_embed.weight) ** 0.5)
+    visual.pos_embed.weight.copy_(torch.cat((_waves(side, width // 2), torch.zeros(side**2, width - width // 2)), dim=1))
+    first = visual.patch_embed.proj
+    first.weight.zero_()
+    filters = _frequencies(visual.patch_size, width - width // 2)
+    first.weight[width // 2 :] = filters[:, :, None].expand(-1, -1, 2, -1, -1) / 2
+    first.bias.zero_()
+
+
+def _waves(side: int, width: int) -> Tensor:
+    """[side * side, width]: sines and cosines of row and column, from half a wave over the picture to one in two cells."""
+    place = (torch.arange(side) + 0.5) / side
+    turns = torch.pi * torch.logspace(0, 1, width // 4, base=side / 2)
+    angles = place[:, None] * turns
+    wave = torch.cat((angles.sin(), angles.cos()), dim=1)
+    rows, columns = wave[:, None].expand(-1, side, -1), wave[None].expand(side, -1, -1)
+    return torch.cat((rows, columns), dim=2).flatten(0, 1)
+
+
+def _frequencies(side: int, count: int) -> Tensor:
+    """[count, 3, side, side]: the lowest cosine waves of a patch, two parts of three for brightness, the rest for two
+    differences of colour, as JPEG spends its bits. Each answers a patch of random pixels with about one."""
+    place = (torch.arange(side) + 0.5) / side
+    order = sorted(((row, column) for row in range(side) for column in range(side)), key=lambda at: (at[0] ** 2 + at[1] ** 2, at))
+    colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0], [-0.5, -0.5, 1.0]])
+    counts = (count - 2 * (count // 6), count // 6, count // 6)
+    found = []
+    for colour, some in zip(colours, counts, strict=True):
+        for row, column in order[:some]:
+            wave = torch.outer((torch.pi * row * place).cos(), (torch.pi * column * place).cos())
+            wave = wave / wave.square().sum().sqrt() / (side if row == column == 0 else side / 24)  # edges are rare
+            found.append(colour[:, None, None] / colour.square().sum().sqrt() * wave)
+    return torch.stack(found)
 
 
 def look(visual: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -78,14 +125,15 @@ def look(visual: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
     hidden = F.linear(cut.to(weight.dtype) / 127.5 - 1.0, weight, visual.patch_embed.proj.bias)
 
     grid = torch.tensor([[1, rows, columns]])
-    hidden = hidden + visual.fast_pos_embed_interpolate(grid)
+    hidden = hidden + visual.fast_pos_embed_interpolate(grid).to(weight.dtype)
     angles = visual.rot_pos_emb(grid)
     angles = torch.cat((angles, angles), dim=-1)
-    turn = (angles.cos(), angles.sin())
+    turn = (angles.cos().to(weight.dtype), angles.sin().to(weight.dtype))
 
     taps = []
     for index, block in enumerate(visual.blocks):
-        hidden = hidden + _attend(block.attn, block.norm1(hidden), turn)
+        queries, keys, values = block.attn.qkv(block.norm1(hidden)).view(count, rows * columns, 3, -1, HEAD).permute(2, 0, 3, 1, 4)
+        hidden = hidden + block.attn.proj(_mix(queries, keys, values, turn, None))
         hidden = hidden + block.mlp(block.norm2(hidden))
         if index in visual.deepstack_visual_indexes:
             tap = visual.deepstack_visual_indexes.index(index)
@@ -93,37 +141,83 @@ def look(visual: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
     return visual.merger(hidden), taps
 
 
-def _attend(attention: nn.Module, hidden: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    count, length, width = hidden.shape
-    qkv = attention.qkv(hidden).view(count, length, 3, attention.num_heads, -1)
-    query, key, value = qkv.unbind(2)
-    query, key = apply_rotary_pos_emb_vision(query, key, *turn)
-    mixed = F.scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
-    return attention.proj(mixed.transpose(1, 2).reshape(count, length, width))
-
-
-def hidden_states(model: Qwen3VLForConditionalGeneration, pixels: Tensor | None, ids: Tensor, positions: Tensor) -> Tensor:
-    """ids [B, L], positions [3, B, L] -> the last hidden states [B, L, hidden]. Rows may be padded at their end."""
+def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: tuple[Tensor, list[Tensor]] | None) -> Tensor:
+    """The last hidden states [B, L, hidden] of a batch whose pictures look like `seen`."""
     text = model.model.language_model
-    embeddings = text.embed_tokens(ids)
-    seen, taps = None, None
-    if pixels is not None and len(pixels):
-        main, taps = look(model.model.visual, pixels)
-        seen = ids == model.config.image_token_id
-        embeddings = embeddings.masked_scatter(seen[..., None], main.to(embeddings.dtype))
-    # the row in front keeps transformers from taking a picture's equal positions for packed sequences
-    order = torch.arange(ids.shape[1], device=ids.device).expand(1, *ids.shape)
-    return text(
-        inputs_embeds=embeddings,
-        position_ids=torch.cat([order, positions]),
-        visual_pos_masks=seen,
-        deepstack_visual_embeds=taps,
-        use_cache=False,
-    ).last_hidden_state
+    hidden = text.embed_tokens(batch.ids)
+    places = (batch.ids == model.config.image_token_id)[..., None]
+    main, taps = seen if seen else (hidden[:0], [])
+    if seen:
+        hidden = hidden.masked_scatter(places, main)
+    cosines, sines = text.rotary_emb(hidden, batch.positions)
+    turn = (cosines[:, None], sines[:, None])
+    mask = _mask(batch.branches, hidden.dtype)
+    for index, layer in enumerate(text.layers):
+        hidden = hidden + _read(layer.self_attn, _norm(layer.input_layernorm, hidden), turn, mask)
+        hidden = hidden + layer.mlp(_norm(layer.post_attention_layernorm, hidden))
+        if index < len(taps):
+            hidden = hidden + torch.zeros_like(hidden).masked_scatter(places, taps[index])
+    return _norm(text.norm, hidden)
 
 
-def answer_logits(model: Qwen3VLForConditionalGeneration, batch: Batch) -> tuple[Tensor, Tensor]:
+def answer_logits(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: tuple[Tensor, list[Tensor]] | None) -> tuple[Tensor, Tensor]:
     """Logits of every answer token [N, vocabulary] and the tokens themselves [N]."""
-    hidden = hidden_states(model, batch.pixels, batch.ids, batch.positions)
+    hidden = hidden_states(model, batch, seen)
     chosen = batch.turns[:, 1:] >= 0
     return model.lm_head(hidden[:, :-1][chosen]), batch.ids[:, 1:][chosen]
+
+
+def _mask(branches: Tensor, dtype: torch.dtype) -> Tensor:
+    """[B, 1, L, L] to add: a token sees what comes before it in its own branch and in the shared one."""
+    order = torch.arange(branches.shape[1], device=branches.device)
+    sees = (branches[:, None, :] == SHARED) | (branches[:, :, None] == branches[:, None, :])
+    sees = sees & (order[None, :, None] >= order[None, None, :])
+    return torch.zeros(sees.shape, dtype=dtype, device=branches.device).masked_fill_(~sees, -3e4)[:, None]
+
+
+def _read(attention: nn.Module, hidden: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+    shape = (*hidden.shape[:2], -1, HEAD)
+    queries = _norm(attention.q_norm, attention.q_proj(hidden).view(shape)).transpose(1, 2)
+    keys = _norm(attention.k_norm, attention.k_proj(hidden).view(shape)).transpose(1, 2)
+    values = attention.v_proj(hidden).view(shape).transpose(1, 2)
+    return attention.o_proj(_mix(queries, keys, values, turn, mask))
+
+
+def _mix(queries: Tensor, keys: Tensor, values: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    """Attention of [N, heads, L, HEAD]. Written out: on a CPU its backward pass is faster than the fused one's."""
+    queries, keys = _turned(queries * HEAD**-0.5, *turn), _turned(keys, *turn)
+    group = queries.shape[1] // keys.shape[1]
+    if group > 1:
+        keys, values = keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1)
+    scores = queries @ keys.transpose(-1, -2)
+    if mask is not None:
+        scores = scores + mask
+    return (scores.softmax(-1) @ values).transpose(1, 2).flatten(2)
+
+
+def _turned(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    first, second = states.chunk(2, dim=-1)
+    return states * cosines + torch.cat((-second, first), dim=-1) * sines
+
+
+class _RootMeanSquare(torch.autograd.Function):
+    """RMS norm in the type of its input alone: on a CPU mixed types fall out of vector code."""
+
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        square = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True, dtype=torch.float32).square() / hidden.shape[-1]
+        scale = (square + epsilon).rsqrt().to(hidden.dtype)
+        ctx.save_for_backward(hidden, weight, scale)
+        return hidden * scale * weight
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        hidden, weight, scale = ctx.saved_tensors
+        normal = hidden * scale
+        inner = gradient * weight
+        along = (inner * normal).mean(-1, keepdim=True)
+        return (inner - normal * along) * scale, (gradient * normal).flatten(0, -2).sum(0), None
+
+
+def _norm(norm: nn.Module, hidden: Tensor) -> Tensor:
+    return _RootMeanSquare.apply(hidden, norm.weight, norm.variance_epsilon)

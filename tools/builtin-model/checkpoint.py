@@ -11,23 +11,25 @@ import torch
 from transformers import AutoTokenizer, Qwen2VLImageProcessor, Qwen3VLForConditionalGeneration
 
 from architecture import create
-from grids import FACTOR
+from grids import MAX_PIXELS, MIN_PIXELS
+from learner import Learner
 
 
 def restore(run: Path) -> Qwen3VLForConditionalGeneration:
     """The model with the averaged weights of a run."""
     state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
     model = create(state["settings"]["preset"], AutoTokenizer.from_pretrained(run / "tokenizer"))
+    learner = Learner(model)
     with torch.no_grad():
-        for weight, mean in zip(model.parameters(), state["average"]["values"], strict=True):
+        for weight, mean in zip(learner.parameters(), state["average"]["values"], strict=True):
             weight.copy_(mean)
     return model.eval()
 
 
 def processor() -> Qwen2VLImageProcessor:
-    """Qwen3-VL's limits. The slow processor: PIL bicubic, as in training and in the library."""
+    """The slow processor: PIL bicubic, as in training and in the library."""
     half = [0.5, 0.5, 0.5]
-    limits = {"min_pixels": 64 * FACTOR**2, "max_pixels": 16_384 * FACTOR**2}
+    limits = {"min_pixels": MIN_PIXELS, "max_pixels": MAX_PIXELS}
     return Qwen2VLImageProcessor(patch_size=16, image_mean=half, image_std=half, **limits)
 
 

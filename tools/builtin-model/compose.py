@@ -7,7 +7,7 @@ import numpy as np
 from palette import COLOURS, SHAPES, Colour
 from scene import Scene, Thing, put, some_shape, some_text
 
-KINDS = {"shapes": 0.66, "both": 0.16, "text": 0.16, "empty": 0.02}
+KINDS = {"shapes": 0.6, "both": 0.2, "text": 0.18, "empty": 0.02}
 NUMBERS = (1.0, 0.9, 0.9, 1.0, 1.3, 1.8)  # how often 1, 2, ... shapes are tried; not all find room
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1), "still": (0, 0)}
 

@@ -13,7 +13,8 @@ from unrelated import unrelated
 from wordings import wording
 
 SPLITS = {"train": 0, "held_out": 1}
-FAMILIES = {"one": 0.74, "two": 0.12, "frames": 0.14}  # conversations of a family have about as many pictures
+FAMILIES = {"one": 0.76, "two": 0.1, "frames": 0.14}  # conversations of a family have about as many pictures
+LESSON = {"one": 6, "two": 2, "frames": 2}  # further questions about the same pictures
 SEVERAL = ("difference", "same", "movement")
 FOLLOW_UPS = ("and_colour", "and_where", "and_find", "and_other")
 ALL_TASKS = (*TASKS, *FOLLOW_UPS, *SEVERAL, "unrelated")
@@ -35,6 +36,7 @@ class Conversation:
     language: str = "en"
     system: str | None = None
     question_first: bool = False  # the first message holds its text before the pictures
+    story: list = field(default_factory=list)  # what happens between several pictures
 
     def messages(self, until: int | None = None) -> list[dict]:
         """As for apply_chat_template; with `until`, up to the question of that turn."""
@@ -77,6 +79,63 @@ def sample(seed: int, index: int, split: str, size: tuple[int, int], *, level: f
     return talk
 
 
+def single(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0) -> list[Conversation]:
+    """A lesson of one conversation, always with its pictures."""
+    talk = Conversation()
+    rng = np.random.default_rng([SPLITS["train"], seed, index])
+    _one(rng, talk, size, level, False, None)
+    talk.pictures = [scene.draw() for scene in talk.scenes]
+    return [talk]
+
+
+def lesson(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0, family: str = "one") -> list[Conversation]:
+    """A training conversation and further ones about the same pictures, none of which knows of the others."""
+    first = sample(seed, index, "train", size, level=level, family=family)
+    talks = [first]
+    if not first.scenes or first.question_first:
+        return talks
+    for number in range(LESSON[family]):
+        rng = np.random.default_rng([SPLITS["train"], seed, index, number])
+        talk = Conversation(first.scenes, language="zh" if rng.random() < 0.25 else "en", story=first.story)
+        if family == "two" and first.story:
+            _compare(rng, talk, False, None)
+        elif family == "frames" and first.story:
+            _follow(rng, talk, False)
+        elif family == "one":
+            _about(rng, talk, False, _choose(rng, first.scenes[0], 1))
+        if talk.turns:
+            talk.turns = [Turn(t.task, _careless(rng, t.question), t.answer) for t in talk.turns]
+            talks.append(talk)
+    return talks
+
+
+def examination(seed: int, index: int, size: tuple[int, int], family: str = "one") -> list[Conversation]:
+    """Held-out pictures, and one conversation of every task that they offer a question for."""
+    rng = np.random.default_rng([SPLITS["held_out"], seed, index, 3])
+    if family == "two":
+        before, after, *story = changed_pair(rng, size, 1.0)
+        scenes, wanted = [before, after], ["difference", "same"]
+    elif family == "frames":
+        scenes, *story = frames(rng, size, 1.0, int(rng.integers(3, 5)))
+        wanted = ["movement"]
+    else:
+        scenes, story = [still_scene(rng, size, 1.0)], []
+        wanted = [*TASKS, *FOLLOW_UPS]
+    pictures = [scene.draw() for scene in scenes]
+    talks = []
+    for task in wanted:
+        talk = Conversation(scenes, pictures, language="zh" if rng.random() < 0.25 else "en", story=story)
+        if family == "two":
+            _compare(rng, talk, True, task)
+        elif family == "frames":
+            _follow(rng, talk, True)
+        else:
+            _about(rng, talk, True, [task], chains=False)
+        if talk.turns:
+            talks.append(talk)
+    return talks
+
+
 def _ask(rng: np.random.Generator, task: str, language: str, held_out: bool, slots: dict, answer: str) -> Turn:
     return Turn(task, wording(rng, task, language, held_out).format(**slots), answer)
 
@@ -85,13 +144,18 @@ def _one(rng, talk: Conversation, size, level: float, held_out: bool, task: str 
     kind = "text" if task == "read" and rng.random() < 0.5 else None
     while not talk.turns:
         scene = still_scene(rng, size, level, kind)
-        wanted = [task] if task else _choose(rng, scene, int(rng.integers(2, 6)))
-        for each in wanted:
-            if each in FOLLOW_UPS or (task is None and each == "exists" and rng.random() < 0.3):
-                talk.turns += _chain(rng, scene, talk.language, held_out, each)
-            elif found := TASKS[each](rng, scene, talk.language):
-                talk.turns.append(_ask(rng, each, talk.language, held_out, *found))
-    talk.scenes = [scene]
+        talk.scenes = [scene]
+        wanted = [task] if task else _choose(rng, scene, int(rng.integers(2, 5)))
+        _about(rng, talk, held_out, wanted, chains=task is None)
+
+
+def _about(rng, talk: Conversation, held_out: bool, tasks: list[str], chains: bool = True) -> None:
+    scene = talk.scenes[0]
+    for each in tasks:
+        if each in FOLLOW_UPS or (chains and each == "exists" and rng.random() < 0.3):
+            talk.turns += _chain(rng, scene, talk.language, held_out, each)
+        elif found := TASKS[each](rng, scene, talk.language):
+            talk.turns.append(_ask(rng, each, talk.language, held_out, *found))
 
 
 def _choose(rng, scene: Scene, number: int) -> list[str]:
@@ -134,7 +198,13 @@ def _chain(rng, scene: Scene, language: str, held_out: bool, last: str) -> list[
 
 
 def _two(rng, talk: Conversation, size, level: float, held_out: bool, task: str | None) -> None:
-    before, after, kind, thing, tint = changed_pair(rng, size, level)
+    before, after, *talk.story = changed_pair(rng, size, level)
+    talk.scenes = [before, after]
+    _compare(rng, talk, held_out, task)
+
+
+def _compare(rng, talk: Conversation, held_out: bool, task: str | None) -> None:
+    kind, thing, tint = talk.story
     english = talk.language == "en"
     noun = name(thing, talk.language) if thing else ""
     told = {
@@ -148,18 +218,21 @@ def _two(rng, talk: Conversation, size, level: float, held_out: bool, task: str 
     answers = {"difference": told, "same": same}
     wanted = [task] if task else [str(t) for t in rng.permutation(list(answers))][: int(rng.integers(1, 3))]
     talk.turns = [_ask(rng, t, talk.language, held_out, {}, answers[t]) for t in wanted]
-    talk.scenes = [before, after]
 
 
 def _moving(rng, talk: Conversation, size, level: float, held_out: bool) -> None:
-    scenes, direction, mover = frames(rng, size, level, int(rng.integers(3, 5)))
+    talk.scenes, *talk.story = frames(rng, size, level, int(rng.integers(3, 5)))
+    _follow(rng, talk, held_out)
+
+
+def _follow(rng, talk: Conversation, held_out: bool) -> None:
+    direction, mover = talk.story
     answer = {
         "left": ("To the left.", "向左。"), "right": ("To the right.", "向右。"), "up": ("Up.", "向上。"),
         "down": ("Down.", "向下。"), "still": ("It does not move.", "没有移动。"),
     }[direction]  # fmt: skip
     slots = {"thing": name(mover, talk.language)}
     talk.turns = [_ask(rng, "movement", talk.language, held_out, slots, answer[talk.language == "zh"])]
-    talk.scenes = scenes
 
 
 def _careless(rng, question: str) -> str:

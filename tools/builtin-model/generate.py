@@ -7,7 +7,6 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from checkpoint import processor
-from grids import MAX_PIXELS
 
 
 class Answerer:
@@ -25,7 +24,7 @@ class Answerer:
         """Token ids with every picture's token repeated, and the pictures' patches."""
         media: dict[str, torch.Tensor] = {}
         if pictures:
-            found = self.processor(pictures, max_pixels=MAX_PIXELS, return_tensors="pt")
+            found = self.processor(pictures, return_tensors="pt")
             media = {name: found[name].to(self.device) for name in ("pixel_values", "image_grid_thw")}
         counts = iter((media["image_grid_thw"].prod(-1) // 4).tolist() if pictures else [])
         pad, ids = self.model.config.image_token_id, []
@@ -35,10 +34,15 @@ class Answerer:
         return {"input_ids": row, "attention_mask": torch.ones_like(row), **media}
 
     @torch.no_grad()
-    def answer(self, messages: list[dict], pictures: list[Image.Image], limit: int = 256) -> tuple[str, bool]:
+    def answer(self, messages: list[dict], pictures: list[Image.Image | Path], limit: int = 256) -> tuple[str, bool]:
         """Greedy answer, and whether the model ended it."""
-        inputs = self.inputs(messages, pictures)
+        inputs = self.inputs(messages, [_opened(picture) for picture in pictures])
         output = self.model.generate(**inputs, max_new_tokens=limit, do_sample=False)
         new = output[0, inputs["input_ids"].shape[1] :].tolist()
         ended = bool(new) and new[-1] in self.model.generation_config.eos_token_id
         return self.tokenizer.decode(new, skip_special_tokens=True), ended
+
+
+def _opened(picture: Image.Image | Path) -> Image.Image:
+    """A file as the package reads it: after what its format does to the pixels."""
+    return Image.open(picture).convert("RGB") if isinstance(picture, Path) else picture

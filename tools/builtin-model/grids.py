@@ -6,8 +6,9 @@ from collections import defaultdict
 import numpy as np
 
 FACTOR = 32  # pixels a side of one token
-MIN_PIXELS = 64 * FACTOR**2  # Qwen3-VL's own lower bound: smaller pictures are enlarged to it
-MAX_PIXELS = 100 * FACTOR**2
+# Declared in the checkpoint's preprocessor_config.json and in the GGUF projector: every picture becomes about as large.
+MIN_PIXELS = 30 * FACTOR**2
+MAX_PIXELS = 42 * FACTOR**2
 SIDES = (96, 420)
 WIDEST = 2.2
 

@@ -1,4 +1,8 @@
-"""A conversation as the model reads it: token ids, their three positions, and how much each counts in the loss."""
+"""Conversations as the model reads them: token ids, their three positions, and which of them are answers.
+
+Conversations about the same pictures share one row: the pictures come once, and each conversation is a branch that
+sees the pictures and itself alone, at the positions that it would have by itself.
+"""
 
 from dataclasses import dataclass
 
@@ -9,6 +13,8 @@ from conversation import Conversation
 from grids import Grid
 
 IGNORED = -1  # turn of a token that no answer holds
+LONGEST = 256  # tokens of conversations in a row: further ones are left out, so that little is padded
+SHARED = 0  # branch of what all conversations of a row see
 
 
 @dataclass
@@ -16,6 +22,7 @@ class Row:
     ids: np.ndarray  # [tokens]
     positions: np.ndarray  # [3, tokens]: time, row, column, as get_rope_index counts them
     turns: np.ndarray  # [tokens]: which answer the token belongs to, or IGNORED
+    branches: np.ndarray  # [tokens]: SHARED, or the number of the conversation from 1
 
 
 class Layout:
@@ -24,34 +31,47 @@ class Layout:
         self.pad = tokenizer.token_to_id("<|endoftext|>")
         self.image = tokenizer.token_to_id("<|image_pad|>")
 
-    def row(self, talk: Conversation, grid: Grid) -> Row:
-        """The text is what the chat template renders; check.py compares both."""
+    def row(self, talks: list[Conversation], grid: Grid) -> Row:
+        """The text of each conversation is what the chat template renders; check.py compares both."""
         ids: list[int] = []
         turns: list[int] = []
+        branches: list[int] = []
 
-        def add(text: str, turn: int = IGNORED) -> None:
-            found = self._tokenizer.encode(text, add_special_tokens=False).ids
-            for token in found:
+        def add(text: str, branch: int, turn: int = IGNORED) -> None:
+            for token in self._tokenizer.encode(text, add_special_tokens=False).ids:
                 times = grid[0] * grid[1] if token == self.image else 1
                 ids.extend([token] * times)
                 turns.extend([turn] * times)
+                branches.extend([branch] * times)
 
-        pictures = "<|vision_start|><|image_pad|><|vision_end|>" * len(talk.scenes)
-        if talk.system:
-            add(f"<|im_start|>system\n{talk.system}<|im_end|>\n")
-        for index, turn in enumerate(talk.turns):
-            shown = pictures if index == 0 else ""
-            first, second = (turn.question, shown) if talk.question_first else (shown, turn.question)
-            add(f"<|im_start|>user\n{first}{second}<|im_end|>\n<|im_start|>assistant\n")
-            add(f"{turn.answer}<|im_end|>", index)
-            add("\n")
-        return Row(np.array(ids), self._positions(ids, grid), np.array(turns))
+        first, number = talks[0], 0
+        system = f"<|im_start|>system\n{first.system}<|im_end|>\n" if first.system else ""
+        before = first.turns[0].question if first.question_first else ""
+        pictures = "<|vision_start|><|image_pad|><|vision_end|>" * len(first.scenes)
+        add(f"{system}<|im_start|>user\n{before}{pictures}", SHARED)
+        shared = len(ids)
+        for branch, talk in enumerate(talks, 1):
+            whole = len(ids)
+            for index, turn in enumerate(talk.turns):
+                opening = "<|im_start|>user\n" if index else ""
+                question = "" if index == 0 and before else turn.question
+                add(f"{opening}{question}<|im_end|>\n<|im_start|>assistant\n", branch)
+                add(f"{turn.answer}<|im_end|>", branch, number)
+                add("\n", branch)
+                number += 1
+            if branch > 1 and len(ids) - shared > LONGEST:
+                del ids[whole:], turns[whole:], branches[whole:]
+                break
+        return Row(np.array(ids), self._positions(ids, branches, grid), np.array(turns), np.array(branches))
 
-    def _positions(self, ids: list[int], grid: Grid) -> np.ndarray:
+    def _positions(self, ids: list[int], branches: list[int], grid: Grid) -> np.ndarray:
         rows, columns = grid
         block = np.stack([np.zeros(rows * columns, int), np.arange(rows).repeat(columns), np.tile(np.arange(columns), rows)])
-        parts, at, index = [], 0, 0
+        parts, at, index, shared_end = [], 0, 0, 0
         while index < len(ids):
+            if index and branches[index] != branches[index - 1]:
+                shared_end = shared_end if branches[index - 1] else at
+                at = shared_end
             if ids[index] == self.image:
                 parts.append(at + block)
                 at, index = at + max(rows, columns), index + rows * columns

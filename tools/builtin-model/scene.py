@@ -33,6 +33,10 @@ class Thing:
             return _shape_mask(self.shape, self.radius, self.degrees, self.smooth)
         return _word_mask(self.text, self.font, round(self.radius))
 
+    def middles(self) -> list[float]:
+        """Of a word's letters, as parts of its width."""
+        return words.middles(self.text, self.font, round(self.radius))
+
 
 _shape_mask = functools.lru_cache(maxsize=64)(outlines.mask)  # a thing is measured many times before it is drawn
 _word_mask = functools.lru_cache(maxsize=16)(words.mask)
@@ -60,27 +64,27 @@ class Scene:
 
     def box(self, thing: Thing) -> tuple[int, int, int, int]:
         """Left, top, right, bottom of what is drawn, 0 to 1000."""
-        left, top, covered = _paste_at(thing)
+        left, top, covered = self.pasted(thing)
         x1, y1, x2, y2 = covered.getbbox()
         width, height = self.size
         edges = ((left + x1) / width, (top + y1) / height, (left + x2) / width, (top + y2) / height)
         return tuple(min(1000, max(0, round(1000 * edge))) for edge in edges)
+
+    def pasted(self, thing: Thing) -> tuple[int, int, Image.Image]:
+        """Left and upper pixel of its mask, and the mask."""
+        covered = thing.mask()
+        left = round(thing.centre[0] - covered.width / 2)
+        top = round(thing.centre[1] - covered.height / 2)
+        return left, top, covered
 
     def draw(self) -> Image.Image:
         rng = np.random.default_rng([self.seed, 77])
         hidden = self.ground_for + [thing.rgb for thing in self.things]
         picture = background(rng, self.size, hidden, self.level)
         for thing in self.things:
-            left, top, covered = _paste_at(thing)
+            left, top, covered = self.pasted(thing)
             picture.paste(thing.rgb, (left, top), covered)
         return worn(rng, picture, self.level)
-
-
-def _paste_at(thing: Thing) -> tuple[int, int, Image.Image]:
-    covered = thing.mask()
-    left = round(thing.centre[0] - covered.width / 2)
-    top = round(thing.centre[1] - covered.height / 2)
-    return left, top, covered
 
 
 def some_shape(rng: np.random.Generator, size: tuple[int, int], level: float, *, colour: Colour | None = None,

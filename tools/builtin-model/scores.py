@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import Qwen3VLForConditionalGeneration
 
-from architecture import answer_logits
+from architecture import answer_logits, look
 from batches import Batch, held_out
 from conversation import ALL_TASKS
 from layout import Layout
@@ -20,15 +20,16 @@ def prepare(layout: Layout, number: int, tasks: tuple[str, ...] = ALL_TASKS) -> 
 
 
 @torch.no_grad()
-def score(model: Qwen3VLForConditionalGeneration, tests: dict[str, list[Batch]], tokenizer: Tokenizer, device: str, bf16: bool) -> dict[str, float]:
+def score(model: Qwen3VLForConditionalGeneration, tests: dict[str, list[Batch]], tokenizer: Tokenizer, device: str) -> dict[str, float]:
     """Part of exact answers by task, and the mean IoU of single boxes under `<task>_iou`."""
     model.eval()
     result = {}
     for task, batches in tests.items():
         right, overlaps = [], []
         for batch in batches:
-            with torch.autocast(device, torch.bfloat16, enabled=bf16):
-                logits, tokens = answer_logits(model, batch.to(device))
+            batch = batch.to(device)
+            seen = look(model.model.visual, batch.pixels) if len(batch.pixels) else None
+            logits, _ = answer_logits(model, batch, seen)
             guesses = logits.argmax(-1).cpu()
             for guess, wanted in zip(*_last_answers(batch, guesses), strict=True):
                 right.append(guess == wanted)
@@ -42,7 +43,7 @@ def score(model: Qwen3VLForConditionalGeneration, tests: dict[str, list[Batch]],
 
 
 def _last_answers(batch: Batch, guesses: torch.Tensor) -> tuple[list[list[int]], list[list[int]]]:
-    turns, ids = batch.turns[:, 1:], batch.ids[:, 1:]
+    turns, ids = batch.turns[:, 1:].cpu(), batch.ids[:, 1:].cpu()
     spread = torch.full_like(ids, -1)
     spread[turns >= 0] = guesses
     last = turns.max(dim=1, keepdim=True).values

@@ -5,6 +5,7 @@
 """
 
 import argparse
+import copy
 import json
 import math
 import os
@@ -12,16 +13,16 @@ import time
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 from transformers import AutoTokenizer
 
 import vocabulary
-from architecture import PRESETS, answer_logits, create
+from architecture import PRESETS, create
 from batches import Source, stream
 from layout import Layout
+from learner import Learner
 from scores import prepare, score
 
-SETTINGS = ("preset", "steps", "batch", "parts", "rate", "seed", "warm", "repeat")  # fixed for a whole run
+SETTINGS = ("preset", "batch", "parts", "rate", "seed", "warm", "look", "look_batch", "repeat")  # fixed for a whole run
 
 
 def main() -> None:
@@ -32,6 +33,7 @@ def main() -> None:
     if state:
         vars(arguments).update(state["settings"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_flush_denormal(True)  # before the first thread starts: tiny numbers are slow
     torch.set_num_threads(arguments.threads)
     torch.set_float32_matmul_precision("high")
     torch.manual_seed(arguments.seed)
@@ -40,11 +42,11 @@ def main() -> None:
     if not tokens.exists():
         vocabulary.make().save_pretrained(tokens)
     tokenizer = AutoTokenizer.from_pretrained(tokens)
-    model = create(arguments.preset, tokenizer).to(device).train()
+    model = Learner(create(arguments.preset, tokenizer)).to(device).train()
     if arguments.start_from:
-        model.load_state_dict(type(model).from_pretrained(arguments.start_from).state_dict())
-    fused = device == "cuda"
-    optimizer = torch.optim.AdamW(groups(model), lr=arguments.rate, betas=(0.9, 0.98), fused=fused)
+        model.student.load_state_dict(type(model.student).from_pretrained(arguments.start_from).state_dict())
+    fast = model if arguments.f32 else copy.deepcopy(model).to(torch.bfloat16)  # computes; `model` keeps exact weights
+    optimizer = torch.optim.AdamW(groups(model), lr=arguments.rate, betas=(0.9, 0.98), fused=True)
     averaged = Average(model)
     step = 0
     if state:
@@ -52,46 +54,61 @@ def main() -> None:
         optimizer.load_state_dict(state["optimizer"])
         averaged.load(state["average"])
         step = state["step"]
+        copy_weights(model, fast)
     count = sum(p.numel() for p in model.parameters())
-    seen = sum(p.numel() for p in model.model.visual.parameters())
+    seen = sum(p.numel() for p in model.student.model.visual.parameters())
     print(f"{device}, {count:,} parameters ({seen:,} vision), from step {step} of {arguments.steps}", flush=True)
 
     parts = arguments.parts
     numbers = range(step * parts, arguments.steps * parts)
-    source = Source(tokens, arguments.seed, arguments.batch, arguments.warm * parts, numbers, arguments.repeat)
+    source = Source(
+        tokens,
+        arguments.seed,
+        arguments.batch,
+        arguments.warm * parts,
+        numbers,
+        arguments.look * parts,
+        arguments.look_batch,
+        arguments.repeat,
+    )
     batches = stream(source, arguments.workers)
     tests = prepare(Layout(tokenizer.backend_tokenizer), arguments.test)
     start, first_step, samples, pending = time.monotonic(), step, 0, []
     while step < arguments.steps:
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, arguments)
-        total, count = torch.zeros((), device=device), 0
-        chosen = [next(batches) for _ in range(parts)]
-        weight = sum(int((batch.turns >= 0).sum()) for batch in chosen)
-        for batch in chosen:
-            with torch.autocast(device, torch.bfloat16, enabled=not arguments.f32):
-                logits, wanted = answer_logits(model, batch.to(device))
-            loss = F.cross_entropy(logits.float(), wanted, reduction="sum") / weight
-            loss.backward()
-            total += loss.detach()
-            count += len(batch.tasks)
+        told = torch.zeros(2, device=device)
+        for _ in range(parts):
+            batch = next(batches).to(device)
+            loss, parts_of_it = fast.losses(batch, answers=step >= arguments.look)
+            (loss / parts).backward()
+            told += parts_of_it / parts
+            samples += len(batch.tasks)
+        if fast is not model:
+            for exact, used in zip(model.parameters(), fast.parameters(), strict=True):
+                exact.grad = None if used.grad is None else used.grad.float()
+                used.grad = None
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         averaged.update(model)
-        step, samples = step + 1, samples + count
-        pending.append(total)
+        copy_weights(model, fast)
+        step += 1
+        pending.append(told)
 
         spent = time.monotonic() - start
         ends = step == arguments.steps or spent > 60 * arguments.minutes
         if step % arguments.log == 0 or ends:
-            mean = float(torch.stack(pending).mean())
+            answers, places = torch.stack(pending).mean(0).tolist()
             pending = []
-            write(out, {"step": step, "loss": round(mean, 4), "seconds": round(spent, 1), "samples_per_s": round(samples / spent, 1)})
+            write(out, {"step": step, "answers": round(answers, 4), "places": round(places, 4), "seconds": round(spent, 1), "samples_per_s": round(samples / spent, 1)})
         if step % arguments.every == 0 or ends:
             save(out, model, optimizer, averaged, step, arguments)
-            with averaged.in_place_of(model):
-                accuracy = score(model, tests, tokenizer.backend_tokenizer, device, not arguments.f32)
+            if step <= arguments.look:
+                continue
+            copy_weights(averaged, fast)
+            accuracy = score(fast.student, tests, tokenizer.backend_tokenizer, device)
+            copy_weights(model, fast)
             write(out, {"step": step, "held_out": {task: round(value, 3) for task, value in accuracy.items()}})
         if ends:
             break
@@ -110,6 +127,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--parts", type=int, default=4, help="batches, each of another picture size, in a step")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--warm", type=int, default=1500, help="steps until pictures are as hard as they get")
+    parser.add_argument("--look", type=int, default=0, help="steps in the beginning that train the vision tower alone")
+    parser.add_argument("--look-batch", type=int, default=24, help="pictures in a part of those steps")
     parser.add_argument("--repeat", type=int, default=0, help="learn only so many batches by heart, to see that it can")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=1000, help="steps between checkpoints with a test")
@@ -130,7 +149,7 @@ def groups(model: torch.nn.Module) -> list[dict]:
 
 def rate_at(step: int, arguments: argparse.Namespace) -> float:
     """A short rise, a plateau, and a cosine over the last 40 % down to 2 %."""
-    rise = min(1.0, (step + 1) / min(300, max(1, arguments.steps // 20)))
+    rise = min(1.0, (step + 1) / min(100, max(1, arguments.steps // 20)))
     late = max(0.0, (step / arguments.steps - 0.6) / 0.4)
     return arguments.rate * rise * (0.02 + 0.98 * (1 + math.cos(math.pi * late)) / 2)
 
@@ -156,26 +175,15 @@ class Average:
         for mine, theirs in zip(self.values, state["values"], strict=True):
             mine.copy_(theirs)
 
-    def in_place_of(self, model: torch.nn.Module) -> "Swap":
-        return Swap(self.values, list(model.parameters()))
+    def parameters(self) -> list[torch.Tensor]:
+        return self.values
 
 
-class Swap:
-    def __init__(self, first: list[torch.Tensor], second: list[torch.Tensor]) -> None:
-        self._pairs = list(zip(first, second, strict=True))
-
-    @torch.no_grad()
-    def _swap(self) -> None:
-        for a, b in self._pairs:
-            kept = a.clone()
-            a.copy_(b)
-            b.copy_(kept)
-
-    def __enter__(self) -> None:
-        self._swap()
-
-    def __exit__(self, *_: object) -> None:
-        self._swap()
+@torch.no_grad()
+def copy_weights(source: "torch.nn.Module | Average", target: torch.nn.Module) -> None:
+    for mine, theirs in zip(target.parameters(), source.parameters(), strict=True):
+        if mine is not theirs:
+            mine.copy_(theirs)
 
 
 def save(out: Path, model, optimizer, averaged: Average, step: int, arguments: argparse.Namespace) -> None:

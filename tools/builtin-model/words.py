@@ -44,6 +44,13 @@ def mask(text: str, font: str, height: int) -> Image.Image:
     return canvas.crop(canvas.getbbox())
 
 
+def middles(text: str, font: str, height: int) -> list[float]:
+    """The middle of every letter, 0 (left) to 1 (right end of the word)."""
+    face = _face(font, height)
+    ends = [face.getlength(text[:count]) for count in range(len(text) + 1)]
+    return [(a + b) / 2 / ends[-1] for a, b in zip(ends, ends[1:], strict=False)]
+
+
 @functools.lru_cache(maxsize=512)
 def _face(font: str, height: int) -> ImageFont.FreeTypeFont:
     if font == "default":

@@ -1,0 +1,86 @@
+"""What stands where in a picture, token by token: a dense lesson for the vision tower.
+
+Answers alone teach a tower slowly, since a whole sentence hangs on a few patches. In training a linear layer on top of
+each image embedding also names what the token's part of the picture shows. It is not part of the model that is shipped.
+"""
+
+import numpy as np
+
+from grids import Grid
+from palette import COLOURS, SHAPES
+from scene import Scene, Thing
+
+NONE = -100  # no lesson here, as cross_entropy ignores it
+SAMPLES = 4  # a side of a token, to find what covers it
+CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+KINDS = 1 + len(SHAPES) + 1  # nothing, a shape, a word
+TENS = 10  # classes of a digit
+EDGES = 4
+SLOTS = 4  # patches of a token: each may hold the middle of one letter
+
+# classes of each part of the lesson; a token has several of some
+PARTS = {"kind": (1, KINDS), "colour": (1, len(COLOURS)), "centre": (1, 2), "hundreds": (EDGES, 11),
+         "tens": (EDGES, TENS), "letters": (SLOTS, 1 + len(CHARACTERS))}  # fmt: skip
+LABELS = sum(count for count, _ in PARTS.values())
+CLASSES = sum(count * classes for count, classes in PARTS.values())
+
+
+def targets(scene: Scene, grid: Grid) -> np.ndarray:
+    """[rows * columns, LABELS], in the order of PARTS."""
+    rows, columns = grid
+    owners = _owners(scene, grid)
+    found = np.full((rows, columns, LABELS), NONE)
+    found[..., 0] = 0  # kind
+    found[..., 2] = 0  # centre
+    letters = found[..., -SLOTS:]
+    letters[:] = 0
+    for index, thing in enumerate(scene.things):
+        mine = owners == index
+        found[mine, 0] = 1 + SHAPES.index(thing.shape) if thing.shape else KINDS - 1
+        found[mine, 1] = COLOURS.index(thing.colour)
+        box = scene.box(thing)
+        found[mine, 3:7] = [edge // 100 for edge in box]
+        found[mine, 7:11] = [edge // 10 % 10 for edge in box]
+        x, y = scene.place(thing)
+        found[min(rows - 1, int(y * rows)), min(columns - 1, int(x * columns)), 2] = 1
+        if thing.text:
+            _letters(scene, thing, letters, grid)
+    return found.reshape(-1, LABELS)
+
+
+def _owners(scene: Scene, grid: Grid) -> np.ndarray:
+    """[rows, columns]: the thing that covers most of the token, -1 for none; a thing's middle is always its own."""
+    rows, columns = grid
+    height, width = rows * SAMPLES, columns * SAMPLES
+    xs = (np.arange(width) + 0.5) / width * scene.size[0]
+    ys = (np.arange(height) + 0.5) / height * scene.size[1]
+    top = np.full((height, width), -1)
+    for index, thing in enumerate(scene.things):
+        left, upper, mask = scene.pasted(thing)
+        covers = np.asarray(mask) > (127 if thing.shape else -1)
+        columns_in = np.floor(xs - left).astype(int)
+        rows_in = np.floor(ys - upper).astype(int)
+        across = np.flatnonzero((columns_in >= 0) & (columns_in < mask.width))
+        down = np.flatnonzero((rows_in >= 0) & (rows_in < mask.height))
+        part = covers[np.ix_(rows_in[down], columns_in[across])]
+        region = top[np.ix_(down, across)]
+        top[np.ix_(down, across)] = np.where(part, index, region)
+    cells = top.reshape(rows, SAMPLES, columns, SAMPLES).swapaxes(1, 2).reshape(rows, columns, -1)
+    owners, most = np.full((rows, columns), -1), np.zeros((rows, columns), int)
+    for index, thing in enumerate(scene.things):
+        covered = (cells == index).sum(-1)
+        x, y = scene.place(thing)
+        covered[min(rows - 1, int(y * rows)), min(columns - 1, int(x * columns))] += SAMPLES**2
+        owners[covered > most] = index
+        most = np.maximum(most, covered)
+    return owners
+
+
+def _letters(scene: Scene, thing: Thing, letters: np.ndarray, grid: Grid) -> None:
+    left, top, mask = scene.pasted(thing)
+    y = (top + mask.height / 2) / scene.size[1] * grid[0]
+    for character, middle in zip(thing.text, thing.middles(), strict=True):
+        x = (left + middle * mask.width) / scene.size[0] * grid[1]
+        row, column = min(grid[0] - 1, int(y)), min(grid[1] - 1, int(x))
+        slot = 2 * int(y % 1 >= 0.5) + int(x % 1 >= 0.5)
+        letters[row, column, slot] = 1 + CHARACTERS.index(character)
