@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def convert(llama_cpp: Path, checkpoint: Path, target: Path, outtype: str, extra: list[str]) -> None:
-    command = [sys.executable, "-c", WRAPPER, str(llama_cpp), str(checkpoint), "--outfile", str(target)]
+    command = [sys.executable, "-c", WRAPPER, str(llama_cpp), "qwen2", str(checkpoint), "--outfile", str(target)]
     command += ["--outtype", outtype, "--model-name", NAME, *extra]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
