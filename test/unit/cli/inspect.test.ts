@@ -13,6 +13,7 @@ const inspection: PromptInspection = {
     w: Int32Array.of(0, 1, 2, 3, 4, 2, 3, 4, 5, 6, 7, 8),
   },
   ropeDelta: -3,
+  videos: [],
   images: [
     {
       original: { width: 100, height: 60 },
