@@ -4,8 +4,10 @@ import type { Engine } from './engine/engine'
 import { resizeBicubic, resizeFrame } from './engine/engine'
 import { ContextOverflowError, QwenVLError, UnsupportedModelError, invalidArgument } from './errors'
 import { videoPad, visionEnd, visionStart } from './generations'
+import { encoderBytes } from './cost'
+import type { EncoderShape } from './cost'
 import type { Generation, VideoRules } from './generations'
-import type { ImageGeometry } from './media/geometry'
+import type { Grid, ImageGeometry, Size } from './media/geometry'
 import { inspectImage, prepareImage } from './media/image'
 import type { PreparedImage } from './media/image'
 import type { SourceOptions } from './media/source'
@@ -36,6 +38,8 @@ export interface PromptMaker {
   readonly generation: Generation
   readonly template: ChatTemplate
   readonly padToken: number
+  /** Sizes of the encoder, and the largest processed area that it has memory for. Undefined without a projector. */
+  readonly encoder: (EncoderShape & { readonly affordablePixels: number }) | undefined
   readonly options: LoadOptions
 }
 
@@ -49,6 +53,18 @@ export interface PreparedPrompt extends TokenisedPrompt {
   readonly encodings: ReadonlyArray<{ readonly type: 'image' | 'video'; readonly index: number }>
   /** Milliseconds for reading, decoding and resizing all pictures and videos. */
   readonly decodeImageMs: number
+}
+
+/** What a picture becomes and takes, known from its header. */
+export interface ImageCost {
+  /** Size of the upright original, and what the model sees of it, in pixels. */
+  readonly original: Size
+  readonly processed: Size
+  readonly grid: Grid
+  /** Tokens in the prompt. */
+  readonly tokens: number
+  /** Memory that the encoder takes for it, in bytes: an upper bound within about a fifth. */
+  readonly encoderBytes: number
 }
 
 /** Pictures and videos that were read for an earlier turn, by their part. */
@@ -101,6 +117,30 @@ export async function countPromptTokens(
   )
   const pieces = placeTimes(maker, rendered.pieces, measured)
   return countCells(pieces, (text) => maker.engine.tokenize(text), counts)
+}
+
+/** Size, tokens and memory of one picture, from its header. @throws UnsupportedModelError PROJECTOR_MISSING, ImageError */
+export async function measurePicture(
+  maker: PromptMaker,
+  { source, options }: ImagePart,
+  signal: AbortSignal | undefined,
+): Promise<ImageCost> {
+  const encoder = encoderOf(maker)
+  // Whoever asks for the cost wants to hear it of too large a picture, too.
+  const geometry = { ...geometryOf(maker, options), affordablePixels: undefined }
+  const measured = await inspectImage(source, geometry, sourceOptions(maker, options, signal))
+  const { width, height, original, grid, tokens } = measured
+  const bytes = Math.ceil(encoderBytes(encoder, width * height))
+  return { original, processed: { width, height }, grid, tokens, encoderBytes: bytes }
+}
+
+/** @throws UnsupportedModelError PROJECTOR_MISSING */
+export function encoderOf({ encoder }: PromptMaker): NonNullable<PromptMaker['encoder']> {
+  if (encoder) return encoder
+  throw new UnsupportedModelError(
+    'PROJECTOR_MISSING',
+    'Pictures need a projector. Pass `mmproj` to QwenVL.load().',
+  )
 }
 
 /** Reads one picture and brings it to the size that the encoder takes. */
@@ -206,14 +246,19 @@ function videoGeometry({ generation, options }: PromptMaker): VideoGeometry {
   }
 }
 
-function geometryOf({ generation, options }: PromptMaker, picture: ImageOptions): ImageGeometry {
+function geometryOf({ generation, options, encoder }: PromptMaker, picture: ImageOptions): ImageGeometry {
+  const affordable = encoder?.affordablePixels ?? Infinity
+  const most = options.largeImages === 'shrink' ? affordable : Infinity
+  const minPixels =
+    picture.minPixels ?? Math.min(options.minPixels ?? generation.minPixels, picture.maxPixels ?? Infinity)
+  const maxPixels =
+    picture.maxPixels ?? Math.max(options.maxPixels ?? generation.maxPixels, picture.minPixels ?? 0)
   return {
     patchSize: generation.patchSize,
     mergeSize: generation.mergeSize,
-    minPixels:
-      picture.minPixels ?? Math.min(options.minPixels ?? generation.minPixels, picture.maxPixels ?? Infinity),
-    maxPixels:
-      picture.maxPixels ?? Math.max(options.maxPixels ?? generation.maxPixels, picture.minPixels ?? 0),
+    minPixels: Math.min(minPixels, most),
+    maxPixels: Math.min(maxPixels, most),
+    affordablePixels: affordable,
     resizedHeight: picture.resizedHeight,
     resizedWidth: picture.resizedWidth,
     reference: options.reference,

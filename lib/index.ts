@@ -1,6 +1,7 @@
 /** Public names, nothing else. */
 export { QwenVL } from './qwenvl'
 export type { ModelInfo, PromptInspection } from './qwenvl'
+export type { ImageCost } from './conversation'
 export { Chat } from './chat'
 export type { ChatOptions } from './chat'
 export { GenerationStream } from './stream'

@@ -33,7 +33,8 @@ export function checkModelNumbers(header: GgufHeader, generation: Generation): v
   const turnedSize = generation.hybrid
     ? whole(header, `${architecture}.rope.dimension_count`, 2, Number(headSize))
     : headSize
-  if (turned * 2 !== turnedSize) throw corrupt(`the rope sections do not make up a head of ${String(turnedSize)}`)
+  if (turned * 2 !== turnedSize)
+    throw corrupt(`the rope sections do not make up a head of ${String(turnedSize)}`)
   checkEpsilon(header, `${architecture}.attention.layer_norm_rms_epsilon`)
   if (generation.experts) checkExperts(header, generation)
   if (generation.hybrid) checkStates(header, generation)

@@ -44,6 +44,8 @@ export interface ImageGeometry {
   /** Wanted size in pixels instead of the original's; both or none. The area bounds above do not apply to it. */
   readonly resizedHeight?: number | undefined
   readonly resizedWidth?: number | undefined
+  /** Largest processed area that the encoder has memory for. Default: any. */
+  readonly affordablePixels?: number | undefined
   /** Default 'transformers'. */
   readonly reference?: ResizeReference | undefined
 }
@@ -108,14 +110,16 @@ export function fitSize(height: number, width: number, options: SmartResizeOptio
 /**
  * Processed size, grid and token count of a picture of `original` size (upright).
  *
- * @throws {ImageError} IMAGE_ASPECT_RATIO
+ * @throws {ImageError} IMAGE_ASPECT_RATIO, and IMAGE_TOO_LARGE past `affordablePixels`
  * @throws {InvalidArgumentError} if only one of `resizedHeight` and `resizedWidth` is given, or a number is unfit
  */
 export function imageLayout(original: Size, geometry: ImageGeometry): ImageLayout {
   const { patchSize, mergeSize } = geometry
   const size = processedSize(original, geometry)
   const grid = { t: 1, h: size.height / patchSize, w: size.width / patchSize }
-  return { ...size, grid, tokens: tokenCount(grid, mergeSize) }
+  const layout = { ...size, grid, tokens: tokenCount(grid, mergeSize) }
+  if (size.width * size.height > (geometry.affordablePixels ?? Infinity)) throw memoryError(layout, geometry)
+  return layout
 }
 
 /** Tokens of a grid: each `mergeSize`² patches become one. */
@@ -147,6 +151,19 @@ export function roundHalfToEven(value: number): number {
   const floor = Math.floor(value)
   const rest = value - floor
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor
+}
+
+function memoryError(
+  { width, height, tokens }: ImageLayout,
+  { affordablePixels = 0 }: ImageGeometry,
+): ImageError {
+  return new ImageError(
+    'IMAGE_TOO_LARGE',
+    `At ${width}×${height} pixels (${tokens} tokens) the encoder would need more memory for the picture than it may ` +
+      `take. Pass \`maxPixels: ${affordablePixels}\` or less, load with \`largeImages: 'shrink'\`, or raise ` +
+      '`encoderMemory`.',
+    { details: { width, height, tokens, maxPixels: affordablePixels } },
+  )
 }
 
 function aspectError(height: number, width: number, why: string): ImageError {
