@@ -5,7 +5,7 @@ import { generations } from '../../lib/generations'
 
 const [generation] = generations.filter(({ id }) => id === 'qwen3vl')
 if (!generation) throw new Error('no qwen3vl')
-const header = (metadata: GgufHeader['metadata']): GgufHeader => ({ metadata, tensors: [] })
+const header = (metadata: GgufHeader['metadata']): GgufHeader => ({ fileBytes: 0, metadata, tensors: [] })
 const empty = header({})
 
 test('silent files leave the generation as it is', () => {
