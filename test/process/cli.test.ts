@@ -66,6 +66,7 @@ describe('ask', () => {
         prefillMs: expect.any(Number),
         generateMs: expect.any(Number),
       },
+      videos: [],
       images: [
         {
           original: { width: 211, height: 158 },
