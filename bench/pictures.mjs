@@ -1,0 +1,95 @@
+/**
+ * A JPEG of 12 megapixels made ready for the encoder (read, decoded, resized as the reference does it, hashed) against
+ * plain sharp that decodes it and resizes it to the same size.
+ *
+ *   node bench/pictures.mjs [--picture F] [--rounds 9] [--json]
+ *
+ * All take turns in every round and medians are compared: a noisy neighbour then hits each of them.
+ */
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import sharp from 'sharp'
+import { resizeBicubic } from '../dist/engine/engine.js'
+import { decodeImage, hashPixels, prepareImage } from '../dist/media/image.js'
+import { machine, median, printTable } from './measure.mjs'
+
+const folder = fileURLToPath(new URL('../build-bench', import.meta.url))
+const { values: options } = parseArgs({
+  options: {
+    picture: { type: 'string' },
+    rounds: { type: 'string', default: '9' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const picture = options.picture ?? (await drawPicture())
+const rounds = Number(options.rounds)
+const areas = [448 * 448, 1024 * 1024, 2048 * 2048]
+
+const results = []
+for (const area of areas) results.push(await compare(area))
+if (options.json) console.log(JSON.stringify({ machine: machine(), rounds, results }))
+else print()
+
+/** Milliseconds of every round, for each way and for the steps of ours. */
+async function compare(maxPixels) {
+  const geometry = { patchSize: 14, mergeSize: 2, minPixels: 3136, maxPixels }
+  const { width, height, pixels } = await prepareImage(picture, geometry, resizeBicubic)
+  const source = await decodeImage(picture)
+  const work = {
+    ours: () => prepareImage(picture, geometry, resizeBicubic),
+    sharp: () => plain(width, height, false),
+    shortcut: () => plain(width, height, true),
+    decode: () => decodeImage(picture),
+    resize: () => resizeBicubic(source.data, source.width, source.height, width, height),
+    hash: () => hashPixels(pixels, { width, height }),
+  }
+  const times = Object.fromEntries(Object.keys(work).map((name) => [name, []]))
+  for (let round = 0; round < rounds; round++)
+    for (const name of Object.keys(work)) times[name].push(await timed(work[name]))
+  return { width, height, times }
+}
+
+/** The shortcut: libjpeg decodes to an eighth, a quarter or half of the size. It is not the reference's picture then. */
+function plain(width, height, fastShrinkOnLoad) {
+  const settings = { fit: 'fill', kernel: 'cubic', fastShrinkOnLoad }
+  return sharp(picture).resize(width, height, settings).raw().toBuffer()
+}
+
+async function timed(work) {
+  const started = performance.now()
+  await work()
+  return performance.now() - started
+}
+
+function print() {
+  console.log(`${machine()}\nmedians of ${rounds} rounds, ms\n`)
+  const rows = results.map(({ width, height, times }) => {
+    const middle = (name) => median(times[name])
+    const ratio = middle('ours') / middle('sharp')
+    const milliseconds = Object.keys(times).map((name) => middle(name).toFixed(0))
+    return [`${width}×${height}`, ...milliseconds, ratio.toFixed(2), '<= 1.2']
+  })
+  const steps = ['of ours: decode', 'resize', 'hash']
+  printTable(['size', 'qwenvl-native', 'sharp', 'with its shortcut', ...steps, 'ratio', 'goal'], rows)
+}
+
+/** Soft shapes under grain, so that decoding it takes the work of a photograph. */
+async function drawPicture() {
+  const path = join(folder, 'photo-12mp.jpg')
+  if (existsSync(path)) return path
+  mkdirSync(folder, { recursive: true })
+  const size = { width: 4032, height: 3024, channels: 3 }
+  const noise = (sigma) => ({ type: 'gaussian', mean: 128, sigma })
+  const shapes = sharp({ create: { ...size, width: 63, height: 48, noise: noise(40) } })
+  const pixels = await shapes.resize(size.width, size.height, { kernel: 'cubic' }).raw().toBuffer()
+  const grain = await sharp({ create: { ...size, noise: noise(16) } })
+    .raw()
+    .toBuffer()
+  await sharp(pixels, { raw: size })
+    .composite([{ input: grain, raw: size, blend: 'soft-light' }])
+    .jpeg({ quality: 90 })
+    .toFile(path)
+  return path
+}

@@ -1,0 +1,164 @@
+/** Golden cases through the package, and how near its numbers are to the reference's. */
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { Engine, resizeBicubic, resizeFrame } from '../../dist/engine/engine.js'
+import { generations } from '../../dist/generations.js'
+import { prepareImage } from '../../dist/media/image.js'
+import { prepareVideo } from '../../dist/media/video.js'
+import { QwenVL } from '../../dist/index.js'
+import { messagesOf, partsOf, readArray, renderingOf } from './cases.mjs'
+import { agreement, centred, commonLength, cosine, relativeError } from './numbers.mjs'
+
+/**
+ * Measures all cases of a generation with its F32 or F16 files.
+ * Resolves with `{ name, results }`, for each case `{ prompt, pixels, embeddings, logits, tokens }`.
+ */
+export async function measureGeneration(generation, root, precision) {
+  const { id, folder, cases } = generation
+  const longest = Math.max(...cases.map(({ inputIds, tokens }) => inputIds.length + tokens.length))
+  const settings = {
+    model: join(folder, `model-${precision}.gguf`),
+    mmproj: join(folder, `mmproj-${precision}.gguf`),
+    contextSize: Math.ceil((longest + 1) / 256) * 256,
+    threads: 1,
+    flashAttention: 'off',
+    cacheType: 'f32',
+  }
+  const rules = generations.find((candidate) => candidate.id === id)
+  const vl = await QwenVL.load(settings)
+  const engine = await Engine.open({ ...settings, batchSize: 512, gpuLayers: 0, mmap: false })
+  const results = []
+  try {
+    for (const golden of cases) {
+      const subject = { golden, folder, vl, engine, rules, messages: messagesOf(golden, root) }
+      const media = golden.frames ? await measureVideo(subject) : await measurePictures(subject)
+      results.push({ prompt: await comparePrompt(subject), ...media, ...(await compareAnswer(subject)) })
+    }
+    return { name: vl.info.generationName, results }
+  } finally {
+    await engine.close()
+    await vl.dispose()
+  }
+}
+
+/** Names of what is not exactly the reference's. */
+async function comparePrompt({ golden, vl, messages }) {
+  const seen = await vl.inspect(messages, renderingOf(golden))
+  const { t, h, w } = seen.positions
+  const sizes = (images) => images.map(({ width, height }) => [width, height])
+  const grids = (images) => images.map(({ grid }) => grid)
+  const triple = ({ grid }) => [grid.t, grid.h, grid.w]
+  const pairs = {
+    text: [seen.text, golden.prompt],
+    ids: [[...seen.tokens], golden.inputIds],
+    positions: [[[...t], [...h], [...w]], golden.positions],
+    'rope delta': [seen.ropeDelta, golden.ropeDelta],
+    ...(golden.images && {
+      sizes: [sizes(seen.images.map(({ processed }) => processed)), sizes(golden.images)],
+      grids: [seen.images.map(triple), grids(golden.images)],
+    }),
+    ...(golden.frames && {
+      sizes: [sizes(seen.videos.map(({ processed }) => processed)), sizes([golden.frames])],
+      grids: [seen.videos.map(triple), [golden.grid]],
+      frames: [seen.videos.map(({ frames }) => frames), [golden.frames.count]],
+    }),
+  }
+  return Object.keys(pairs).filter(
+    (name) => JSON.stringify(pairs[name][0]) !== JSON.stringify(pairs[name][1]),
+  )
+}
+
+async function compareAnswer({ golden, folder, vl, messages }) {
+  const { vocabSize } = vl.info
+  const answer = await vl.chat(messages, {
+    ...renderingOf(golden),
+    maxTokens: golden.tokens.length,
+    temperature: 0,
+    repetitionPenalty: 1,
+    presencePenalty: 0,
+    ignoreEos: true,
+    logprobs: vocabSize,
+  })
+  const logits = new Float32Array(vocabSize)
+  for (const { token, logprob } of answer.logprobs[0].top) logits[token] = logprob
+  return {
+    logits: cosine(centred(logits), centred(readArray(folder, golden.logits))),
+    tokens: { equal: commonLength(answer.tokens, golden.tokens), of: golden.tokens.length },
+  }
+}
+
+async function measurePictures({ golden, folder, vl, rules, messages }) {
+  const pictures = partsOf(messages, 'image')
+  if (pictures.length === 0) return {}
+  const near = []
+  const embeddings = []
+  for (const [index, picture] of pictures.entries()) {
+    const reference = golden.images[index]
+    const { patchSize, mergeSize, minPixels, maxPixels } = rules
+    const size = { resizedWidth: reference.width, resizedHeight: reference.height }
+    const geometry = { patchSize, mergeSize, minPixels, maxPixels, ...size }
+    const { pixels } = await prepareImage(picture.image, geometry, resizeBicubic)
+    near.push(agreement(pixels, await pixelsOf(folder, reference.resized)))
+    const { data } = await vl.embedImage(picture)
+    const wanted = readArray(folder, reference.embeddings)
+    embeddings.push({ cosine: cosine(data, wanted), error: relativeError(data, wanted) })
+  }
+  return worst(near, embeddings)
+}
+
+/** A file may be decoded a little otherwise than by the reference: the vision tower is measured with its very pixels. */
+async function measureVideo({ golden, folder, engine, rules, messages }) {
+  const [part] = partsOf(messages, 'video')
+  const { patchSize, mergeSize, video: ofVideos } = rules
+  const geometry = { patchSize, mergeSize, ...ofVideos, reference: 'qwen-vl-utils' }
+  const scaling = { picture: resizeBicubic, frame: resizeFrame }
+  const { pairs } = await prepareVideo(part.video, optionsOf(part), geometry, scaling)
+  const reference = await pixelsOf(folder, golden.frames.file)
+  const near = agreement(Buffer.concat(pairs.map(({ pixels }) => pixels)), reference)
+  const [count, height, width] = golden.grid
+  const size = {
+    width: width * patchSize,
+    height: height * patchSize,
+    count: (height * width) / mergeSize ** 2,
+  }
+  const rows = []
+  for (let pair = 0; pair < count; pair++) {
+    const bytes = reference.length / count
+    rows.push(...(await encode(engine, reference.subarray(pair * bytes, (pair + 1) * bytes), size)))
+  }
+  const wanted = readArray(folder, golden.embeddings)
+  return worst([near], [{ cosine: cosine(rows, wanted), error: relativeError(rows, wanted) }])
+}
+
+function encode(engine, pixels, size) {
+  return new Promise((resolve, reject) => {
+    engine.submit({ kind: 'encode', pixels, ...size, frames: 2 }, (event) => {
+      if (event.type === 'embedding') resolve(event.data)
+      if (event.type === 'error') reject(new Error(event.message))
+    })
+  })
+}
+
+function worst(near, embeddings) {
+  return {
+    pixels: {
+      same: Math.min(...near.map(({ same }) => same)),
+      near: Math.min(...near.map((share) => share.near)),
+    },
+    embeddings: {
+      cosine: Math.min(...embeddings.map((embedding) => embedding.cosine)),
+      error: Math.max(...embeddings.map(({ error }) => error)),
+    },
+  }
+}
+
+function pixelsOf(folder, file) {
+  return sharp(join(folder, file)).raw().toBuffer()
+}
+
+/** Options of a part, in the spelling of prepareVideo. */
+function optionsOf(part) {
+  const name = (key) => key.replace(/_(.)/g, (_, letter) => letter.toUpperCase())
+  const options = Object.entries(part).filter(([key]) => key !== 'type' && key !== 'video')
+  return Object.fromEntries(options.map(([key, value]) => [name(key), value]))
+}
