@@ -49,7 +49,7 @@ struct SamplingParams {
     float presence_penalty;
     float frequency_penalty;
     uint32_t seed;
-    std::string grammar;  // GBNF; empty: none
+    std::string grammar = {};  // GBNF; empty: none
 };
 
 struct GenerateParams {

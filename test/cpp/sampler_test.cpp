@@ -8,7 +8,7 @@ using namespace qvl;
 
 namespace {
 
-constexpr SamplingParams kGreedy{0.0f, 0, 1.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0};
+const SamplingParams kGreedy{0.0f, 0, 1.0f, 0.0f, 1.0f, 0.0f, 0.0f, 0};
 
 SamplingParams random(uint32_t seed) {
     SamplingParams params = kGreedy;
@@ -95,13 +95,13 @@ TEST(top_k_top_p_and_min_p_leave_out_the_unlikely) {
 TEST(the_repetition_penalty_counts_the_prompt) {
     SamplingParams params = kGreedy;
     params.repetition_penalty = 2.0f;
-    Sampler positive(params);
+    Sampler positive(params, nullptr);
     positive.accept_prompt(0);
     CHECK_EQ(next(positive, {3, 2}), 1);  // 3 / 2 < 2
-    Sampler negative(params);
+    Sampler negative(params, nullptr);
     negative.accept_prompt(0);
     CHECK_EQ(next(negative, {-1, -1.5f}), 1);  // -1 × 2 < -1.5
-    Sampler answer(params);
+    Sampler answer(params, nullptr);
     CHECK_EQ(next(answer, {3, 2}), 0);
     CHECK_EQ(next(answer, {3, 2}), 1);  // its own token counts too
 }
@@ -109,7 +109,7 @@ TEST(the_repetition_penalty_counts_the_prompt) {
 TEST(presence_and_frequency_penalties_count_the_answer_only) {
     SamplingParams presence = kGreedy;
     presence.presence_penalty = 1.0f;
-    Sampler once(presence);
+    Sampler once(presence, nullptr);
     once.accept_prompt(0);
     CHECK_EQ(next(once, {2, 1.5f}), 0);
     CHECK_EQ(next(once, {2, 1.5f}), 1);  // 2 - 1 < 1.5
@@ -117,7 +117,7 @@ TEST(presence_and_frequency_penalties_count_the_answer_only) {
 
     SamplingParams frequency = kGreedy;
     frequency.frequency_penalty = 0.3f;
-    Sampler often(frequency);
+    Sampler often(frequency, nullptr);
     CHECK_EQ(next(often, {2, 1.5f}), 0);
     CHECK_EQ(next(often, {2, 1.5f}), 0);  // 2 - 0.3
     CHECK_EQ(next(often, {2, 1.5f}), 1);  // 2 - 0.6 < 1.5
