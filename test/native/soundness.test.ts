@@ -3,9 +3,9 @@ import { inspectGguf } from '../../lib/engine/engine'
 import type { GgufHeader } from '../../lib/engine/binding'
 import { recogniseGeneration } from '../../lib/generations'
 import { checkModelNumbers, checkProjectorTensors } from '../../lib/soundness'
-import { pair } from '../support/fixtures'
+import { fixtureIds, pair } from '../support/fixtures'
 
-describe.each(['qwen2vl', 'qwen2.5vl', 'qwen3vl'] as const)('%s', (id) => {
+describe.each(fixtureIds)('%s', (id) => {
   let model: GgufHeader
   let projector: GgufHeader
   let generation: ReturnType<typeof recogniseGeneration>
@@ -113,6 +113,33 @@ describe.each(['qwen2vl', 'qwen2.5vl', 'qwen3vl'] as const)('%s', (id) => {
       expect(() => checkModelNumbers({ ...model, metadata }, generation)).toThrow(corrupt(/./))
     }
   })
+
+  /** Of the generations with experts, and with layers that keep a state. */
+  const others: ReadonlyArray<[name: string, values: readonly unknown[]]> = [
+    ['expert_count', [undefined, 0, 1, 2 ** 11, 'x']],
+    ['expert_used_count', [undefined, 0, 5, 2 ** 11]],
+    ['expert_feed_forward_length', [0, 0.5, 'x']],
+    ['rope.dimension_count', [undefined, 0, 14, 2 ** 11]],
+    ['ssm.conv_kernel', [undefined, 0, 2 ** 11]],
+    ['ssm.state_size', [undefined, 0, 15]],
+    ['ssm.group_count', [undefined, 0, 3]],
+    ['ssm.time_step_rank', [undefined, 0, 5]],
+    ['ssm.inner_size', [undefined, 0, 65]],
+    ['full_attention_interval', [0, 0.5, 2 ** 11]],
+    ['nextn_predict_layers', [-1, 4, 'x']],
+  ]
+  const asked = others.filter(([name]) =>
+    name.startsWith('expert') ? id.endsWith('moe') : id.startsWith('qwen3.5'),
+  )
+  if (asked.length > 0) {
+    test.each(asked)('a model whose %s is impossible', (name, values) => {
+      for (const value of values) {
+        const key = `${generation.architecture}.${name}`
+        const metadata = { ...model.metadata, [key]: value } as GgufHeader['metadata']
+        expect(() => checkModelNumbers({ ...model, metadata }, generation)).toThrow(corrupt(/./))
+      }
+    })
+  }
 })
 
 test('old files with the names of the two feed-forward halves swapped pass', async () => {

@@ -1,12 +1,12 @@
 /** Damaged files in great number: each pair loads or is refused with a typed error; the process lives. */
 import { join } from 'node:path'
 import { runChild } from '../support/child'
-import { pair } from '../support/fixtures'
+import { fixtureIds, pair } from '../support/fixtures'
 
 const script = join(__dirname, 'children', 'mutations.cjs')
 const count = 150
 
-test.each(['qwen2vl', 'qwen2.5vl', 'qwen3vl'] as const)('%s: 150 mutated pairs', async (id) => {
+test.each(fixtureIds)('%s: 150 mutated pairs', async (id) => {
   const { model, mmproj } = pair(id)
   const outcome = await runChild(script, [model, mmproj, String(count), '1'])
   const { code, signal, stderr, messages } = outcome

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 
 export const root = join(__dirname, '..', '..')
 
-export type FixtureId = 'qwen2vl' | 'qwen2.5vl' | 'qwen3vl'
+/** Generations that have fixtures: their folders in test/fixtures. */
+export const fixtureIds = ['qwen2vl', 'qwen2.5vl', 'qwen3vl', 'qwen3vlmoe', 'qwen3.5', 'qwen3.5moe'] as const
+export type FixtureId = (typeof fixtureIds)[number]
 
 /** Model and projector of a generation, as load options. */
 export function pair(id: FixtureId = 'qwen2vl', precision: 'f32' | 'f16' = 'f32') {
