@@ -84,39 +84,36 @@ function convertNative(error: unknown): unknown {
  * The checked header of a GGUF file, read off the event loop.
  * @throws ModelLoadError FILE_NOT_FOUND, NOT_GGUF, GGUF_CORRUPT, GGUF_TRUNCATED
  */
-export async function inspectGguf(path: string): Promise<GgufHeader> {
-  try {
-    return await initializedAddon().inspectGguf(path)
-  } catch (error) {
-    throw convertNative(error)
-  }
+export function inspectGguf(path: string): Promise<GgufHeader> {
+  return ask((addon) => addon.inspectGguf(path))
 }
 
 /** The reference's bicubic (Pillow's fixed-point scheme), RGB bytes in and out, off the event loop. */
-export async function resizeBicubic(
+export function resizeBicubic(
   pixels: Uint8Array,
   width: number,
   height: number,
   targetWidth: number,
   targetHeight: number,
 ): Promise<Uint8Array> {
-  try {
-    return await initializedAddon().resizeBicubic(pixels, width, height, targetWidth, targetHeight)
-  } catch (error) {
-    throw convertNative(error)
-  }
+  return ask((addon) => addon.resizeBicubic(pixels, width, height, targetWidth, targetHeight))
 }
 
 /** The same for a frame of a video: torchvision's bicubic in float. */
-export async function resizeFrame(
+export function resizeFrame(
   pixels: Uint8Array,
   width: number,
   height: number,
   targetWidth: number,
   targetHeight: number,
 ): Promise<Uint8Array> {
+  return ask((addon) => addon.resizeFrame(pixels, width, height, targetWidth, targetHeight))
+}
+
+/** Off the event loop; what goes wrong, also at once, rejects with an error of ours. */
+async function ask<T>(question: (addon: NativeAddon) => Promise<T>): Promise<T> {
   try {
-    return await initializedAddon().resizeFrame(pixels, width, height, targetWidth, targetHeight)
+    return await question(initializedAddon())
   } catch (error) {
     throw convertNative(error)
   }

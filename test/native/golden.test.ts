@@ -10,6 +10,7 @@ import type { ContentPart, GenerationResult, Message } from '../../lib'
 import { resizeBicubic } from '../../lib/engine/engine'
 import { prepareImage } from '../../lib/media/image'
 import { fixtureIds } from '../support/fixtures'
+import { centred, cosine, firstLogits, largestDifference, relativeError } from '../support/numbers'
 
 const heldOut = process.env.QWENVL_FIXTURES
 const root = heldOut ?? join(__dirname, '..', 'fixtures')
@@ -187,43 +188,6 @@ function partOf(part: GoldenPart, { minPixels, maxPixels }: GoldenCase): Content
     ...(minPixels !== undefined && { minPixels }),
     ...(maxPixels !== undefined && { maxPixels }),
   })
-}
-
-/** Logits up to a constant, which the log-softmax takes away: centred, like the reference's below. */
-function firstLogits({ logprobs }: GenerationResult, size: number): Float32Array {
-  const values = new Float32Array(size)
-  for (const { token, logprob } of logprobs?.[0]?.top ?? []) values[token] = logprob
-  return centred(values)
-}
-
-function centred(values: Float32Array): Float32Array {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return values.map((value) => value - mean)
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  expect(a.length).toBe(b.length)
-  let ab = 0
-  let aa = 0
-  let bb = 0
-  for (let i = 0; i < a.length; i++) {
-    const x = a[i] ?? NaN
-    const y = b[i] ?? NaN
-    ab += x * y
-    aa += x * x
-    bb += y * y
-  }
-  return ab / Math.sqrt(aa * bb)
-}
-
-/** Largest difference as a share of the largest value. */
-function relativeError(a: Float32Array, b: Float32Array): number {
-  return largestDifference(a, b) / b.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-}
-
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  expect(a.length).toBe(b.length)
-  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] ?? NaN))), 0)
 }
 
 /** The reference's patch order: 2×2 blocks row by row; a row holds channel, time (the picture twice), y, x. */

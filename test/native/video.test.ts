@@ -14,6 +14,7 @@ import type { PreparedVideo } from '../../lib/media/video'
 import { noise, pair, picture, root, small } from '../support/fixtures'
 import type { FixtureId } from '../support/fixtures'
 import { collect, essence, greedy, loadFixture } from '../support/model'
+import { centred, cosine, firstLogits } from '../support/numbers'
 
 const clips = join(root, 'test', 'fixtures', 'video')
 
@@ -233,21 +234,3 @@ describe('a conversation', () => {
     expect([...twice.tokens]).toEqual([...tokens])
   })
 })
-
-/** Logits up to a constant, which the log-softmax takes away: centred, like the reference's below. */
-function firstLogits({ logprobs }: GenerationResult, size: number): Float32Array {
-  const values = new Float32Array(size)
-  for (const { token, logprob } of logprobs?.[0]?.top ?? []) values[token] = logprob
-  return centred(values)
-}
-
-function centred(values: Float32Array): Float32Array {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  return values.map((value) => value - mean)
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  const dot = (x: Float32Array, y: Float32Array) =>
-    x.reduce((sum, value, i) => sum + value * (y[i] ?? NaN), 0)
-  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
-}
