@@ -28,6 +28,16 @@ export function withDeclared(generation: Generation, model: GgufHeader, mmproj?:
   return { ...generation, ...bounds, sampling: { ...generation.sampling, ...Object.fromEntries(sampling) } }
 }
 
+const largestUsualContext = 8192
+
+/** Tokens of context where nobody asks for a number: what the model was trained for, but not more than 8192. */
+export function usualContext(model: GgufHeader, { architecture }: Generation): number {
+  return Math.min(
+    largestUsualContext,
+    number(model, `${architecture}.context_length`, 1, Infinity) ?? Infinity,
+  )
+}
+
 function number(
   header: GgufHeader | undefined,
   key: string,

@@ -31,6 +31,14 @@ export type ErrorCode =
   | 'VIDEO_CORRUPT'
   | 'VIDEO_TOO_SHORT'
   | 'VIDEO_FRAME_SIZES'
+  | 'HUB_NOT_FOUND'
+  | 'HUB_ACCESS_DENIED'
+  | 'HUB_RATE_LIMITED'
+  | 'HUB_UNREACHABLE'
+  | 'NOT_CACHED'
+  | 'DOWNLOAD_CORRUPT'
+  | 'DISK_FULL'
+  | 'CACHE_NOT_WRITABLE'
   | 'TEMPLATE_FAILED'
   | 'ABORTED'
   | 'DISPOSED'
@@ -70,6 +78,8 @@ export class UnsupportedModelError extends QwenVLError {}
 export class ImageError extends QwenVLError {}
 /** A video could not be read: no ffmpeg, no video, too few frames, frames of different sizes. */
 export class VideoError extends QwenVLError {}
+/** A model could not be had from its hub or kept in the cache: no such file, no access, no network, wrong bytes, no room. */
+export class DownloadError extends QwenVLError {}
 /** Prompt plus answer do not fit into the context; `details` has `promptTokens` and `contextSize`. */
 export class ContextOverflowError extends QwenVLError {}
 /** An argument of a call is wrong: which, what was expected, what came. */
@@ -88,6 +98,7 @@ for (const [name, type] of Object.entries({
   UnsupportedModelError,
   ImageError,
   VideoError,
+  DownloadError,
   ContextOverflowError,
   InvalidArgumentError,
   AbortError,

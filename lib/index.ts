@@ -2,6 +2,7 @@
 export { QwenVL } from './qwenvl'
 export type { ModelInfo, PromptInspection } from './qwenvl'
 export type { ImageCost } from './conversation'
+export type { Estimate } from './estimate'
 export { Chat } from './chat'
 export type { ChatOptions } from './chat'
 export { GenerationStream } from './stream'
@@ -16,6 +17,12 @@ export type {
   VideoReport,
 } from './stream'
 export type { GenerateOptions, LoadOptions } from './options'
+export type { CandidateFile } from './models/candidates'
+export { listModels, removeModel } from './models/library'
+export type { CachedModel, RemovedModel } from './models/library'
+export type { PullProgress } from './models/meter'
+export type { PulledModel, PullOptions } from './models/pull'
+export type { HubOptions } from './models/settings'
 export { systemReport } from './system'
 export type { SystemReport } from './system'
 export { assistant, image, imageEmbedding, system, text, user, video } from './prompt/messages'
@@ -54,6 +61,7 @@ export type { GenerationId, SamplingDefaults } from './generations'
 export {
   AbortError,
   ContextOverflowError,
+  DownloadError,
   ImageError,
   InvalidArgumentError,
   ModelLoadError,

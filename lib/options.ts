@@ -1,13 +1,25 @@
 /** Options of loading and of generating: their meaning, defaults and checks. */
 import { z } from 'zod'
 import { InvalidArgumentError, invalidArgument } from './errors'
+import type { PullProgress } from './models/meter'
+import type { HubOptions } from './models/settings'
 
 /** How to load a model. Sizes in tokens unless said otherwise. */
 export interface LoadOptions {
-  /** Path of the GGUF file with the language model; of a split model the first file. */
+  /**
+   * Path of the GGUF file with the language model; of a split model the first file. Or a model of Hugging Face, which is
+   * downloaded once: `hf:owner/name`, `hf:owner/name:Q4_K_M`, `hf:owner/name@revision:file.gguf`.
+   */
   readonly model: string
-  /** Path of the GGUF file with the vision projector. Without it pictures are refused. */
-  readonly mmproj?: string
+  /**
+   * Path of the GGUF file with the vision projector, or `hf:owner/name:file.gguf`. Without it pictures are refused. A
+   * model of Hugging Face brings its own, unless this is false.
+   */
+  readonly mmproj?: string | false
+  /** Where models come from and where they are kept. Default: the variables of Hugging Face's programs. */
+  readonly hub?: HubOptions
+  /** Hears of a download, several times a second. */
+  readonly onDownload?: (progress: PullProgress) => void
   /** Room for prompt and answer together. A picture takes `info.image` tokens. Default 8192, or what the model was trained for if that is less. */
   readonly contextSize?: number
   /** Most tokens of one prompt step. Default 512. */
@@ -46,7 +58,7 @@ export interface LoadOptions {
   readonly imageTimeoutMs?: number
   /** The ffmpeg program, which reads videos; ffprobe lies beside it. Default: both from PATH. */
   readonly ffmpegPath?: string
-  /** Stops loading. */
+  /** Stops downloading and loading. */
   readonly signal?: AbortSignal
   /** Loaded share, 0 to 1, in whole percents. */
   readonly onProgress?: (progress: number) => void
@@ -121,7 +133,23 @@ const maxInt = 2 ** 31 - 1
 
 const loadSchema = z.strictObject({
   model: string,
-  mmproj: string.optional(),
+  mmproj: z.union([string, z.literal(false)], { error: 'a string, not empty, or false' }).optional(),
+  hub: z
+    .strictObject(
+      {
+        endpoint: string.optional(),
+        token: z.string({ error: 'a string' }).optional(),
+        cacheDir: string.optional(),
+        offline: boolean.optional(),
+        retries: whole(0, 1000).optional(),
+        timeoutMs: whole(1, maxInt).optional(),
+      },
+      { error: 'an object with endpoint, token, cacheDir, offline, retries, timeoutMs' },
+    )
+    .optional(),
+  onDownload: z
+    .custom<(progress: PullProgress) => void>((value) => typeof value === 'function', { error: 'a function' })
+    .optional(),
   contextSize: whole(16, 1 << 24).optional(),
   batchSize: whole(1, 1 << 16).optional(),
   threads: whole(1, 512).optional(),
@@ -192,7 +220,7 @@ function check(schema: typeof loadSchema | typeof generateSchema, options: unkno
   const result = schema.safeParse(options)
   if (result.success) return result.data
   const issue = result.error.issues[0]
-  if (issue?.code === 'unrecognized_keys') {
+  if (issue?.code === 'unrecognized_keys' && issue.path.length === 0) {
     const known = Object.keys(schema.shape).join(', ')
     throw new InvalidArgumentError(
       'INVALID_ARGUMENT',

@@ -11,14 +11,17 @@ import {
 } from './conversation'
 import type { ImageCost, PreparedPrompt, PromptMaker } from './conversation'
 import { affordablePixels, encoderShape, freeMemory } from './cost'
-import { withDeclared } from './declared'
+import { usualContext, withDeclared } from './declared'
 import type { GgufHeader } from './engine/binding'
 import { Engine, initializedAddon, inspectGguf } from './engine/engine'
+import { estimate } from './estimate'
 import { AbortError, fromNative, invalidArgument, throwIfAborted } from './errors'
 import { generate } from './generate'
 import type { Generator } from './generate'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
 import type { Generation, GenerationId, SamplingDefaults } from './generations'
+import { localFiles } from './models/local'
+import { pull } from './models/pull'
 import { checkGenerateOptions, checkLoadOptions } from './options'
 import type { GenerateOptions, LoadOptions } from './options'
 import { imageEmbedding } from './prompt/messages'
@@ -29,7 +32,6 @@ import { checkModelNumbers, checkProjectorTensors } from './soundness'
 import { GenerationStream } from './stream'
 import type { GenerationResult } from './stream'
 
-const defaultContextSize = 8192
 const defaultBatchSize = 512
 
 /** Facts of a loaded model. */
@@ -73,6 +75,11 @@ export interface PromptInspection {
 }
 
 export class QwenVL implements AsyncDisposable {
+  /** Downloads a model of Hugging Face, or finds it in the cache. */
+  static readonly pull = pull
+  /** What a model would take, before it is downloaded. */
+  static readonly estimate = estimate
+
   readonly info: ModelInfo
   readonly #maker: PromptMaker & Generator
 
@@ -82,27 +89,27 @@ export class QwenVL implements AsyncDisposable {
   }
 
   /**
-   * Loads a model and its projector. The event loop stays free; several models may be loaded at once.
+   * Loads a model and its projector; those of Hugging Face are downloaded first. The event loop stays free; several models
+   * may be loaded at once.
+   * @param options a string is the `model`
    * @throws InvalidArgumentError for a wrong option; ModelLoadError for a missing, damaged or too large file;
-   *   UnsupportedModelError for another kind of model or a projector of another model; AbortError
+   *   UnsupportedModelError for another kind of model or a projector of another model; DownloadError; AbortError
    */
-  static async load(options: LoadOptions): Promise<QwenVL> {
-    const checked = checkLoadOptions(options)
-    const { model, mmproj, signal, onProgress } = checked
+  static async load(options: LoadOptions | string): Promise<QwenVL> {
+    const checked = checkLoadOptions(typeof options === 'string' ? { model: options } : options)
+    const { signal, onProgress } = checked
     throwIfAborted(signal)
+    const { model, mmproj } = await localFiles(checked)
     const header = await inspectGguf(model)
     const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
     const generation = withDeclared(recogniseGeneration(header, projector), header, projector)
     checkModelNumbers(header, generation)
     if (projector) checkProjectorTensors(projector, generation)
-    const trained = header.metadata[`${generation.architecture}.context_length`]
     const engine = await Engine.open(
       {
         model,
         mmproj: mmproj ?? '',
-        contextSize:
-          checked.contextSize ??
-          Math.min(defaultContextSize, typeof trained === 'number' ? trained : Infinity),
+        contextSize: checked.contextSize ?? usualContext(header, generation),
         batchSize: checked.batchSize ?? defaultBatchSize,
         threads: checked.threads ?? 0,
         gpuLayers: checked.gpuLayers ?? -1,

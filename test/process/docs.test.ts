@@ -16,13 +16,27 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as api from '../../lib'
 import { checkGenerateOptions, checkLoadOptions } from '../../lib/options'
-import { cli, fixture, root, run } from './program'
+import { startHub } from '../support/hub'
+import type { FakeHub } from '../support/hub'
+import { cli, fixture, root, run, withModel } from './program'
 
 const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
 const project = mkdtempSync(join(tmpdir(), 'qwenvl-docs-'))
 
+/** The tiny model under the names that the documents use. */
+let hub: FakeHub
+const env = () => ({ ...withModel, HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(project, 'cache') })
+
 beforeAll(async () => {
+  hub = await startHub({
+    'ggml-org/Qwen2.5-VL-3B-Instruct-GGUF': {
+      files: {
+        'Qwen2.5-VL-3B-Instruct-Q4_K_M.gguf': readFileSync(fixture('qwen2.5vl/model-f16.gguf')),
+        'mmproj-Qwen2.5-VL-3B-Instruct-f16.gguf': readFileSync(fixture('qwen2.5vl/mmproj-f16.gguf')),
+      },
+    },
+  })
   mkdirSync(join(project, 'node_modules'))
   symlinkSync(root, join(project, 'node_modules/qwenvl-native'), 'junction')
   copyFileSync(fixture('images/exif-orientation-6.jpg'), join(project, 'dog.jpg'))
@@ -32,7 +46,10 @@ beforeAll(async () => {
   const summary = await run([cli, 'embed', 'dog.jpg', '--out', 'dog.f32', '--json'], { cwd: project })
   writeFileSync(join(project, 'dog.json'), summary.stdout)
 })
-afterAll(() => rmSync(project, { recursive: true, force: true }))
+afterAll(async () => {
+  rmSync(project, { recursive: true, force: true })
+  await hub[Symbol.asyncDispose]()
+})
 
 interface Program {
   readonly name: string
@@ -61,7 +78,7 @@ test('there are programs', () => {
 
 test.each(programs)('$name runs', async ({ code }) => {
   writeFileSync(join(project, 'program.mjs'), code)
-  const ended = await run(['program.mjs'], { cwd: project })
+  const ended = await run(['program.mjs'], { cwd: project, env: env() })
   expect({ code: ended.code, stderr: ended.stderr }).toEqual({ code: 0, stderr: '' })
 })
 

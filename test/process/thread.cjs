@@ -6,4 +6,5 @@
 const { QwenVL } = require('../../dist/qwenvl')
 
 const load = QwenVL.load.bind(QwenVL)
-QwenVL.load = (options) => load({ threads: 1, ...options })
+QwenVL.load = (options) =>
+  load({ threads: 1, ...(typeof options === 'string' ? { model: options } : options) })

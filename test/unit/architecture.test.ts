@@ -56,6 +56,8 @@ const OWNERS: Record<string, readonly string[]> = {
   '@huggingface/jinja': ['prompt/template'],
   zod: ['options', 'prompt/normalise'],
   commander: ['cli/main'],
+  '@huggingface/hub': ['models/hub', 'models/cache', 'models/settings'],
+  '@huggingface/gguf': ['models/choose', 'models/header'],
 }
 
 /** Parts that compute and nothing else: no files, no processes, no network. */
