@@ -3,7 +3,7 @@ import { systemReport } from '../index'
 import type { ModelInfo, SystemReport } from '../index'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
-import { facts, json, print } from './output'
+import { bytes, facts, json, print, quantity } from './output'
 
 export async function info(flags: ModelFlags, signal: AbortSignal): Promise<void> {
   const system = systemReport()
@@ -27,7 +27,7 @@ function describeSystem({
     'llama.cpp': llamaCpp,
     binary: `${binary} (${build === 'native' ? 'for this machine' : 'for all processors'})`,
     node: `${node}, ${platform}`,
-    memory: `${quantity(memory)}B`,
+    memory: bytes(memory),
     devices: devices.map(({ name, description }) => `${name} (${description})`).join(', '),
   })
 }
@@ -39,7 +39,7 @@ function describeModel(info: ModelInfo): string {
     generation: `${info.generationName} (${info.generation})`,
     model: info.description,
     parameters: quantity(info.parameters),
-    'weights in memory': `${quantity(info.modelBytes)}B`,
+    'weights in memory': bytes(info.modelBytes),
     context: `${info.contextSize} tokens (trained for ${info.trainContextSize})`,
     vocabulary: `${info.vocabSize} tokens`,
     'embedding width': info.embeddingWidth,
@@ -51,10 +51,4 @@ function describeModel(info: ModelInfo): string {
       .map(([name, value]) => `${name} ${value}`)
       .join(', '),
   })
-}
-
-/** E.g. 3.1 G. */
-function quantity(value: number): string {
-  const power = value < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(value) / 3))
-  return `${(value / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${' kMGT'.charAt(power).trim()}`
 }

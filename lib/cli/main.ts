@@ -9,10 +9,14 @@ import { build } from './build'
 import type { BuildFlags } from './build'
 import { embed } from './embed'
 import type { EmbedFlags } from './embed'
+import { estimate } from './estimate'
+import type { EstimateFlags } from './estimate'
 import { errorLine, errorLog } from './failure'
 import { info } from './info'
 import { inspect } from './inspect'
 import type { InspectFlags } from './inspect'
+import { list, pull, remove } from './library'
+import type { JsonFlags, PullFlags } from './library'
 import type { ModelFlags } from './model'
 
 /** Exit codes of a run that was stopped from outside; a closed pipe is how `| head` says that it has enough. */
@@ -36,6 +40,7 @@ const program = new Command('qwenvl-native')
     `
 Examples:
   $ qwenvl-native ask dog.jpg -q "What breed is this?" --model m.gguf --mmproj mmproj.gguf
+  $ qwenvl-native ask dog.jpg -q "What breed is this?" --model hf:Qwen/Qwen3-VL-4B-Instruct-GGUF:Q4_K_M
   $ export QWENVL_MODEL=m.gguf QWENVL_MMPROJ=mmproj.gguf
   $ qwenvl-native ask before.png after.png -q "What changed?" --max-tokens 200
   $ qwenvl-native ask receipt.jpg -q "The total?" --temperature 0 --json
@@ -65,6 +70,27 @@ withModel(program.command('inspect'))
   .description('show what the model really sees: prompt, token ids, picture sizes, positions')
   .requiredOption('--messages <file>', 'conversation as JSON, as for QwenVL.chat(); - reads it from stdin')
   .action((flags: InspectFlags) => inspect(flags, signal))
+
+withJson(program.command('pull'))
+  .description('download a model of Hugging Face and its projector into the shared cache')
+  .argument('<model>', 'hf:owner/name, hf:owner/name:Q4_K_M or hf:owner/name:file.gguf')
+  .option('--no-projector', 'the model alone, for text')
+  .action((model: string, flags: PullFlags) => pull(model, flags, signal))
+
+withJson(program.command('list'))
+  .description('list the models in the cache of Hugging Face')
+  .action((flags: JsonFlags) => list(flags, signal))
+
+withJson(program.command('rm'))
+  .description('remove models from the cache: a quantisation, or all of a repository')
+  .argument('<models...>', 'as `list` names them, or hf:owner/name')
+  .action((models: string[], flags: JsonFlags) => remove(models, flags, signal))
+
+withModel(program.command('estimate'))
+  .description('tell what a model would take, before it is downloaded: bytes, memory, whether it fits')
+  .argument('[model]', 'instead of --model')
+  .option('--picture <width>x<height>', 'a picture of this size (default: 1024x1024)')
+  .action((model: string | undefined, flags: EstimateFlags) => estimate(model, flags, signal))
 
 withModel(program.command('info'))
   .description('show the facts of the installation, and of a model where one is named')
@@ -97,18 +123,24 @@ async function main(): Promise<void> {
   }
 }
 
+function withJson(command: Command): Command {
+  return command
+    .option('--json', 'print one JSON object instead', false)
+    .option('--verbose', 'tell more on stderr: times, and the native log of an error', false)
+}
+
 /** The options of all commands that load a model. */
 function withModel(command: Command): Command {
-  return command
-    .addOption(new Option('-m, --model <file>', 'GGUF file of the model').env('QWENVL_MODEL'))
+  return withJson(command)
+    .addOption(
+      new Option('-m, --model <file>', 'GGUF file of the model, or hf:owner/name:Q4_K_M').env('QWENVL_MODEL'),
+    )
     .addOption(new Option('--mmproj <file>', 'GGUF file of its vision projector').env('QWENVL_MMPROJ'))
     .option('--context-size <n>', 'tokens that prompt and answer may take together (default: 8192)', number)
     .option('--threads <n>', 'threads for computing (default: the physical cores)', number)
     .option('--gpu-layers <n>', 'decoder layers on the GPU: -1 all, 0 none (default: -1)', number)
     .option('--min-pixels <n>', 'smallest area of a picture as the model sees it', number)
     .option('--max-pixels <n>', 'largest area of a picture as the model sees it', number)
-    .option('--json', 'print one JSON object instead', false)
-    .option('--verbose', 'tell more on stderr: times, and the native log of an error', false)
 }
 
 /** The ranges are checked by the API. */

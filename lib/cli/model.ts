@@ -1,6 +1,8 @@
 /** The model of a command: from flags to a loaded model, with progress on a terminal, disposed at the end. */
 import { InvalidArgumentError } from '../errors'
+import type { LoadOptions } from '../index'
 import { QwenVL } from '../qwenvl'
+import { downloadProgress } from './progress'
 
 /** Flags of every command that loads a model. */
 export interface ModelFlags {
@@ -15,20 +17,16 @@ export interface ModelFlags {
   readonly verbose: boolean
 }
 
-/** Runs `work` with the model that the flags name. */
-export async function withModel<T>(
-  flags: ModelFlags,
-  signal: AbortSignal,
-  work: (model: QwenVL) => Promise<T>,
-): Promise<T> {
+/** @throws InvalidArgumentError where no model is named */
+export function modelOptions(flags: ModelFlags): LoadOptions {
   const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels } = flags
   if (!model) {
     throw new InvalidArgumentError(
       'INVALID_ARGUMENT',
-      'No model. Pass --model <file>, or set QWENVL_MODEL for all commands.',
+      'No model. Pass --model <file or hf:owner/name>, or set QWENVL_MODEL for all commands.',
     )
   }
-  const loaded = await QwenVL.load({
+  return {
     model,
     ...(mmproj && { mmproj }),
     ...(contextSize !== undefined && { contextSize }),
@@ -36,9 +34,28 @@ export async function withModel<T>(
     ...(gpuLayers !== undefined && { gpuLayers }),
     ...(minPixels !== undefined && { minPixels }),
     ...(maxPixels !== undefined && { maxPixels }),
-    ...(process.stderr.isTTY && { onProgress: showProgress }),
+  }
+}
+
+/** Runs `work` with the model that the flags name. */
+export async function withModel<T>(
+  flags: ModelFlags,
+  signal: AbortSignal,
+  work: (model: QwenVL) => Promise<T>,
+): Promise<T> {
+  const download = downloadProgress()
+  const loaded = await QwenVL.load({
+    ...modelOptions(flags),
+    onDownload: download.update,
+    onProgress: (share) => {
+      download.stop()
+      if (process.stderr.isTTY) showProgress(share)
+    },
     signal,
-  }).finally(clearProgress)
+  }).finally(() => {
+    download.stop()
+    clearProgress()
+  })
   try {
     return await work(loaded)
   } finally {

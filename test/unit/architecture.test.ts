@@ -56,6 +56,7 @@ const OWNERS: Record<string, readonly string[]> = {
   '@huggingface/jinja': ['prompt/template'],
   zod: ['options', 'prompt/normalise'],
   commander: ['cli/main'],
+  'cli-progress': ['cli/progress'],
   '@huggingface/hub': ['models/hub', 'models/cache', 'models/settings'],
   '@huggingface/gguf': ['models/choose', 'models/header'],
 }
