@@ -1,17 +1,15 @@
 /** `ask`: a question about pictures, the answer as it is generated. */
 import { system, user } from '../index'
-import type { GenerateOptions, GenerationResult, GenerationStream } from '../index'
+import type { GenerationResult, GenerationStream } from '../index'
+import { generateOptions } from './generation'
+import type { GenerationFlags } from './generation'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
 import { json, print } from './output'
 import { picture, pictureSizes } from './picture'
 
-export interface AskFlags extends ModelFlags {
+export interface AskFlags extends ModelFlags, GenerationFlags {
   readonly question: string
-  readonly system?: string
-  readonly maxTokens?: number
-  readonly temperature?: number
-  readonly seed?: number
 }
 
 export async function ask(images: readonly string[], flags: AskFlags, signal: AbortSignal): Promise<void> {
@@ -25,14 +23,6 @@ export async function ask(images: readonly string[], flags: AskFlags, signal: Ab
     else await printText(stream, signal)
     if (flags.verbose) process.stderr.write(report(await stream.result))
   })
-}
-
-function generateOptions({ maxTokens, temperature, seed }: AskFlags): GenerateOptions {
-  return {
-    ...(maxTokens !== undefined && { maxTokens }),
-    ...(temperature !== undefined && { temperature }),
-    ...(seed !== undefined && { seed }),
-  }
 }
 
 async function printText(stream: GenerationStream, signal: AbortSignal): Promise<void> {

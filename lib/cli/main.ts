@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ask } from './ask'
 import type { AskFlags } from './ask'
+import { batch } from './batch'
+import type { BatchFlags } from './batch'
 import { build } from './build'
 import type { BuildFlags } from './build'
 import { embed } from './embed'
@@ -50,15 +52,20 @@ Examples:
 Every command explains itself: qwenvl-native help ask`,
   )
 
-withModel(program.command('ask'))
+withGeneration(program.command('ask'))
   .description('answer a question, about pictures or without; the answer is streamed to stdout')
   .argument('[images...]', 'pictures in their order: paths, URLs or data URIs; - reads one from stdin')
   .requiredOption('-q, --question <text>', 'what to ask')
-  .option('--system <text>', 'system message')
-  .option('--max-tokens <n>', 'most generated tokens (default: what the context holds)', number)
-  .option('--temperature <x>', '0: always the likeliest token (default: that of the model)', number)
-  .option('--seed <n>', 'same seed, same answer (default: a new one each time)', number)
   .action((images: string[], flags: AskFlags) => ask(images, flags, signal))
+
+withGeneration(program.command('batch'))
+  .description('answer the questions of a file, a line each; a run that was stopped is continued')
+  .argument('<in.jsonl>', 'lines of {"image": "a.jpg", "question": "…"} or {"messages": […]}')
+  .argument('<out.jsonl>', 'gets a line for each; what it has already is not done again')
+  .option('-q, --question <text>', 'for lines without one of their own')
+  .option('--concurrency <n>', 'lines in work at the same time', count, 1)
+  .option('--retry', 'do lines again that ended in an error', false)
+  .action((input: string, output: string, flags: BatchFlags) => batch(input, output, flags, signal))
 
 withModel(program.command('embed'))
   .description('write what the vision encoder makes of a picture: little-endian float32, row after row')
@@ -141,6 +148,23 @@ function withModel(command: Command): Command {
     .option('--gpu-layers <n>', 'decoder layers on the GPU: -1 all, 0 none (default: -1)', number)
     .option('--min-pixels <n>', 'smallest area of a picture as the model sees it', number)
     .option('--max-pixels <n>', 'largest area of a picture as the model sees it', number)
+}
+
+/** The options of all commands that generate. */
+function withGeneration(command: Command): Command {
+  return withModel(command)
+    .option('--system <text>', 'system message')
+    .option('--max-tokens <n>', 'most generated tokens (default: what the context holds)', number)
+    .option('--temperature <x>', '0: always the likeliest token (default: that of the model)', number)
+    .option('--seed <n>', 'same seed, same answer (default: a new one each time)', number)
+}
+
+/** For numbers that the API does not see. */
+function count(text: string): number {
+  const value = number(text)
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('It has to be a whole number from 1.')
+  return value
 }
 
 /** The ranges are checked by the API. */

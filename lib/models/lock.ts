@@ -11,7 +11,7 @@ const staleMs = 10_000
 
 export interface LockOptions {
   readonly signal?: AbortSignal | undefined
-  /** Hears once that another process holds the lock. */
+  /** Hears once that a living process holds the lock. */
   readonly onWait?: (() => void) | undefined
 }
 
@@ -25,10 +25,7 @@ export async function withLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const owner = `${hostname()} ${process.pid}`
-  for (let waited = false; !(await take(path, owner)); waited = true) {
-    if (!waited) onWait?.()
-    await freed(path, signal)
-  }
+  await acquire(path, owner, { signal, onWait })
   const timer = setInterval(() => {
     const now = new Date()
     utimes(path, now, now).catch(() => undefined) // taken over: nothing to keep
@@ -41,6 +38,22 @@ export async function withLock<T>(
   }
 }
 
+async function acquire(path: string, owner: string, { signal, onWait }: LockOptions): Promise<void> {
+  // By our own clock: that of a file server may differ.
+  let [touched, since, told] = [NaN, performance.now(), false]
+  while (!(await take(path, owner))) {
+    const mtime = (await stat(path).catch(() => undefined))?.mtimeMs ?? NaN
+    if (mtime !== touched) [touched, since] = [mtime, performance.now()]
+    if (performance.now() - since > staleMs || isDead(await ownerOf(path))) {
+      await discard(path)
+      continue
+    }
+    if (!told) onWait?.()
+    told = true
+    await sleep(pollMs, undefined, { ...(signal && { signal }) }).catch(() => throwIfAborted(signal))
+  }
+}
+
 async function take(path: string, owner: string): Promise<boolean> {
   try {
     const file = await open(path, 'wx')
@@ -49,19 +62,6 @@ async function take(path: string, owner: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
-  }
-}
-
-/** Resolves when the lock is gone, or was taken from a holder that is no more. */
-async function freed(path: string, signal: AbortSignal | undefined): Promise<void> {
-  // By our own clock: that of a file server may differ.
-  let [touched, since] = [NaN, performance.now()]
-  for (;;) {
-    const mtime = (await stat(path).catch(() => undefined))?.mtimeMs
-    if (mtime === undefined) return
-    if (mtime !== touched) [touched, since] = [mtime, performance.now()]
-    if (performance.now() - since > staleMs || isDead(await ownerOf(path))) return discard(path)
-    await sleep(pollMs, undefined, { ...(signal && { signal }) }).catch(() => throwIfAborted(signal))
   }
 }
 

@@ -331,7 +331,18 @@ describe('stopped from outside', () => {
 
 test('help names every command and exits with 0', async () => {
   const help = await qwenvl(['--help'], { env: {} })
-  for (const command of ['ask', 'embed', 'inspect', 'pull', 'list', 'rm', 'estimate', 'info', 'build'])
+  for (const command of [
+    'ask',
+    'batch',
+    'embed',
+    'inspect',
+    'pull',
+    'list',
+    'rm',
+    'estimate',
+    'info',
+    'build',
+  ])
     expect(help).toMatch(new RegExp(`^  ${command} `, 'm'))
   expect(await qwenvl(['--version'], { env: {} })).toBe(`${version}\n`)
 })

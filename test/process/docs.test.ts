@@ -118,7 +118,18 @@ test('docs/api.md names every export', () => {
 test('docs/cli.md names every flag', async () => {
   const text = read('docs/cli.md')
   const flags: string[] = []
-  for (const command of ['ask', 'embed', 'inspect', 'pull', 'list', 'rm', 'estimate', 'info', 'build']) {
+  for (const command of [
+    'ask',
+    'batch',
+    'embed',
+    'inspect',
+    'pull',
+    'list',
+    'rm',
+    'estimate',
+    'info',
+    'build',
+  ]) {
     const { stdout } = await run([cli, 'help', command])
     flags.push(...[...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, flag = '']) => flag))
   }
