@@ -40,6 +40,11 @@ export type ErrorCode =
   | 'DISK_FULL'
   | 'CACHE_NOT_WRITABLE'
   | 'TEMPLATE_FAILED'
+  | 'OUTPUT_TRUNCATED'
+  | 'OUTPUT_INVALID'
+  | 'TOOL_CALL_INVALID'
+  | 'TOOL_FAILED'
+  | 'TOOL_STEPS'
   | 'ABORTED'
   | 'DISPOSED'
   | 'STREAM_CONSUMED'
@@ -82,6 +87,10 @@ export class VideoError extends QwenVLError {}
 export class DownloadError extends QwenVLError {}
 /** Prompt plus answer do not fit into the context; `details` has `promptTokens` and `contextSize`. */
 export class ContextOverflowError extends QwenVLError {}
+/** An answer is not what `schema` asked for: cut off, or against what a grammar cannot say; `details` has its `text`. */
+export class OutputError extends QwenVLError {}
+/** A tool failed, was called wrongly again and again, or was called without an end; `details` has `messages` so far. */
+export class ToolError extends QwenVLError {}
 /** An argument of a call is wrong: which, what was expected, what came. */
 export class InvalidArgumentError extends QwenVLError {}
 
@@ -100,6 +109,8 @@ for (const [name, type] of Object.entries({
   VideoError,
   DownloadError,
   ContextOverflowError,
+  OutputError,
+  ToolError,
   InvalidArgumentError,
   AbortError,
 })) {

@@ -1,11 +1,11 @@
 /** One prompt through the engine: native events become stream parts and the final result. */
 import type { Engine } from './engine/engine'
-import type { GenerateRequest } from './engine/binding'
+import type { GenerateRequest, ThoughtLimit } from './engine/binding'
 import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './errors'
 import type { SamplingDefaults } from './generations'
 import type { GenerateOptions } from './options'
 import type { PreparedPrompt } from './conversation'
-import type { GenerationResult, ImageReport, StreamPart, TokenLogprob, VideoReport } from './stream'
+import type { GenerationResult, ImageReport, PushPart, TokenLogprob, VideoReport } from './stream'
 
 /** What generation needs of a loaded model. */
 export interface Generator {
@@ -17,6 +17,9 @@ export interface Generator {
   readonly stopTokens: readonly number[]
 }
 
+/** What was generated, not yet read. */
+export type RawAnswer = Omit<GenerationResult, 'toolCalls' | 'value'>
+
 /**
  * Runs a prepared prompt. `push` gets every part with a function that tells the engine it was consumed.
  * Resolves with reason 'cancelled' after `signal` fired.
@@ -25,10 +28,10 @@ export interface Generator {
 export function generate(
   generator: Generator,
   prompt: PreparedPrompt,
-  options: GenerateOptions,
-  push: (part: StreamPart, consumed: () => void) => void,
+  options: GenerateOptions & { readonly thought?: ThoughtLimit | undefined },
+  push: PushPart,
   signal: AbortSignal,
-): Promise<GenerationResult> {
+): Promise<RawAnswer> {
   const stopTokens = options.ignoreEos ? [] : generator.stopTokens
   const texts: string[] = []
   const tokens: number[] = []
@@ -122,10 +125,10 @@ export function generate(
 function nativeRequest(
   { sampling, padToken }: Generator,
   prompt: PreparedPrompt,
-  options: GenerateOptions,
+  options: Parameters<typeof generate>[2],
   stopTokens: readonly number[],
 ): Omit<GenerateRequest, 'id'> {
-  const { stop, logprobs } = options
+  const { stop, logprobs, thought } = options
   return {
     kind: 'generate',
     segments: prompt.segments,
@@ -144,6 +147,7 @@ function nativeRequest(
     frequencyPenalty: options.frequencyPenalty ?? sampling.frequencyPenalty,
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     grammar: options.grammar ?? '',
+    thought,
   }
 }
 

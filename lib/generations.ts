@@ -21,6 +21,12 @@ export interface SamplingDefaults {
 /** The class of transformers that prepares a generation's videos. */
 export type VideoProcessor = 'Qwen2VLVideoProcessor' | 'Qwen3VLVideoProcessor'
 
+/**
+ * How a generation writes calls of tools: JSON between tags (Hermes), elements with a tag for each parameter, or the lines
+ * of Qwen-Agent.
+ */
+export type ToolForm = 'hermes' | 'xml' | 'qwen-agent'
+
 /** How a generation sees videos. */
 export interface VideoRules {
   /**
@@ -66,6 +72,7 @@ export interface Generation {
   /** Coordinates in the model's answers: 0..1000 of the picture, or pixels of the processed picture. */
   readonly coordinates: 'relative1000' | 'processedPixels'
   readonly video: VideoRules
+  readonly tools: ToolForm
   /** Chat template for a GGUF that carries none. It knows no tools; the checkpoints' own templates may. */
   readonly chatTemplate: string
 }
@@ -83,7 +90,6 @@ export const stopTexts: readonly string[] = ['<|im_end|>', '<|endoftext|>']
 function chatml(defaultSystem: string): string {
   const opening = `{%- if messages[0].role != 'system' -%}{{- '<|im_start|>system\\n${defaultSystem}<|im_end|>\\n' -}}{%- endif -%}`
   return `
-{%- if tools -%}{{- raise_exception('This GGUF carries no chat template, and the built-in one has no tools.') -}}{%- endif -%}
 ${defaultSystem ? opening : ''}
 {%- set seen = namespace(pictures=0, videos=0) -%}
 {%- for message in messages -%}
@@ -177,6 +183,7 @@ const qwen2: Generation = {
   sampling: nearlyGreedy,
   coordinates: 'relative1000',
   video: qwen2Video,
+  tools: 'qwen-agent',
   chatTemplate: chatml('You are a helpful assistant.'),
 }
 
@@ -198,6 +205,7 @@ const qwen3: Generation = {
   sampling: qwen3Sampling,
   coordinates: 'relative1000',
   video: qwen3Video,
+  tools: 'hermes',
   chatTemplate: chatml(''),
 }
 
@@ -209,6 +217,7 @@ const qwen35: Generation = {
   deepstack: false,
   hybrid: true,
   sampling: qwen35Sampling,
+  tools: 'xml',
 }
 
 /** The supported generations. Qwen2-VL and Qwen2.5-VL share a text architecture: the projector tells them apart. */
@@ -223,6 +232,7 @@ export const generations: readonly Generation[] = [
     coordinates: 'processedPixels',
     // `tokens_per_second` of the released checkpoints; no GGUF carries it.
     video: { ...qwen2Video, time: 'seconds', ticksPerSecond: 2 },
+    tools: 'hermes',
   },
   qwen3,
   { ...qwen3, id: 'qwen3vlmoe', name: 'Qwen3-VL MoE', architecture: 'qwen3vlmoe', experts: true },

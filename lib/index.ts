@@ -10,19 +10,32 @@ export type {
   FinishReason,
   GenerationResult,
   ImageReport,
+  NewTokens,
   StreamPart,
   Timings,
   TokenLogprob,
   Usage,
   VideoReport,
 } from './stream'
-export type { GenerateOptions, LoadOptions } from './options'
 export type { CandidateFile } from './models/candidates'
 export { listModels, removeModel } from './models/library'
 export type { CachedModel, RemovedModel } from './models/library'
 export type { PullProgress } from './models/meter'
 export type { PulledModel, PullOptions } from './models/pull'
 export type { HubOptions } from './models/settings'
+export type { GenerateOptions, LoadOptions, RunOptions } from './options'
+export type { RunResult } from './run'
+export { answerMessage, tool, toolResult } from './tools'
+export type {
+  OpenAITool,
+  ParsedToolCall,
+  Tool,
+  ToolChoice,
+  ToolContext,
+  ToolDefinition,
+  ToolOutput,
+} from './tools'
+export type { JsonSchema, OutputSchema, ValueOf } from './output/schema'
 export { systemReport } from './system'
 export type { SystemReport } from './system'
 export { assistant, image, imageEmbedding, system, text, user, video } from './prompt/messages'
@@ -65,7 +78,9 @@ export {
   ImageError,
   InvalidArgumentError,
   ModelLoadError,
+  OutputError,
   QwenVLError,
+  ToolError,
   UnsupportedModelError,
   VideoError,
 } from './errors'

@@ -3,6 +3,10 @@ import { z } from 'zod'
 import { InvalidArgumentError, invalidArgument } from './errors'
 import type { PullProgress } from './models/meter'
 import type { HubOptions } from './models/settings'
+import { readSchema } from './output/schema'
+import type { OutputSchema } from './output/schema'
+import { readTools } from './tools'
+import type { OpenAITool, Tool, ToolChoice } from './tools'
 
 /** How to load a model. Sizes in tokens unless said otherwise. */
 export interface LoadOptions {
@@ -65,7 +69,7 @@ export interface LoadOptions {
 }
 
 /** How to answer. Sampling defaults are those the generation was released with: `info.sampling`. */
-export interface GenerateOptions {
+export interface GenerateOptions<Schema extends OutputSchema | undefined = OutputSchema | undefined> {
   /** Most generated tokens. Default: as many as the context holds. */
   readonly maxTokens?: number
   /** 0 is greedy: always the likeliest token. */
@@ -86,8 +90,10 @@ export interface GenerateOptions {
   readonly seed?: number
   /** Texts that end the answer; not part of it. */
   readonly stop?: string | readonly string[]
-  /** GBNF grammar with a rule `root` that the answer has to follow. Default: none. */
+  /** GBNF grammar with a rule `root` that the answer has to follow, behind its thought. Default: none. */
   readonly grammar?: string
+  /** The answer is JSON of this schema (zod 4 or JSON Schema): `value` of the result. Default: text. */
+  readonly schema?: Schema
   /** Log-probability of every token; a number asks for so many best alternatives too. Default false. */
   readonly logprobs?: boolean | number
   /** Do not stop at the end-of-turn token; for benchmarks. Default false. */
@@ -96,12 +102,24 @@ export interface GenerateOptions {
   readonly addVisionId?: boolean
   /** 'allow': control tokens in the caller's texts count as such; prompt injection becomes possible. Default 'text'. */
   readonly specialTokens?: 'text' | 'allow'
-  /** Tools in OpenAI's form, shown to models whose template knows tools. */
-  readonly tools?: readonly unknown[]
+  /** What the model may call: `tool()`s, or OpenAI's form. Default: nothing. */
+  readonly tools?: ReadonlyArray<Tool | OpenAITool>
+  /** Whether tools may or must be called. Default 'auto'. */
+  readonly toolChoice?: ToolChoice
+  /** Most tokens of the thought of a model that thinks; 0: no thought. Default: no limit. */
+  readonly thinkingBudget?: number
   /** Further variables of the chat template, e.g. `{ enable_thinking: false }`. */
   readonly templateVariables?: Readonly<Record<string, unknown>>
   /** Cancels the request at any point; the call then throws AbortError. */
   readonly signal?: AbortSignal
+}
+
+/** How to answer with tools. */
+export interface RunOptions<
+  Schema extends OutputSchema | undefined = OutputSchema | undefined,
+> extends GenerateOptions<Schema> {
+  /** Most answers; one that still calls tools then is an error. Default 10. */
+  readonly maxSteps?: number
 }
 
 const whole = (least: number, most = Number.MAX_SAFE_INTEGER) => {
@@ -196,10 +214,19 @@ const generateSchema = z.strictObject({
   ignoreEos: boolean.optional(),
   addVisionId: boolean.optional(),
   specialTokens: z.enum(['text', 'allow'], { error: "'text' or 'allow'" }).optional(),
+  schema: z.unknown().optional(),
   tools: z.array(z.unknown(), { error: 'an array of tools' }).optional(),
+  toolChoice: z
+    .union([z.enum(['auto', 'none', 'required']), z.strictObject({ name: z.string() })], {
+      error: "'auto', 'none', 'required' or { name }",
+    })
+    .optional(),
+  thinkingBudget: whole(0, maxInt).optional(),
   templateVariables: z.record(z.string(), z.unknown(), { error: 'an object' }).optional(),
   signal: signal.optional(),
 })
+
+const runSchema = generateSchema.extend({ maxSteps: whole(1).optional() })
 
 /** @throws InvalidArgumentError naming the option */
 export function checkLoadOptions(options: unknown): LoadOptions {
@@ -212,11 +239,33 @@ export function checkLoadOptions(options: unknown): LoadOptions {
 }
 
 /** @throws InvalidArgumentError naming the option */
-export function checkGenerateOptions(options: unknown): GenerateOptions {
-  return check(generateSchema, options, 'generate') as GenerateOptions
+export function checkRunOptions(options: unknown): RunOptions {
+  return checkAnswerOptions(check(runSchema, options, 'run') as RunOptions)
 }
 
-function check(schema: typeof loadSchema | typeof generateSchema, options: unknown, what: string): unknown {
+/** @throws InvalidArgumentError naming the option */
+export function checkGenerateOptions(options: unknown): GenerateOptions {
+  return checkAnswerOptions(check(generateSchema, options, 'generate') as GenerateOptions)
+}
+
+function checkAnswerOptions<Options extends GenerateOptions>(checked: Options): Options {
+  const { schema, grammar, tools = [], toolChoice = 'auto' } = checked
+  if (schema !== undefined) readSchema(schema, 'schema')
+  if (schema !== undefined && grammar !== undefined)
+    throw invalidArgument('grammar', 'absent beside `schema`: one of the two decides', grammar)
+  const names = readTools(tools).map(({ name }) => name)
+  if (typeof toolChoice === 'object' && !names.includes(toolChoice.name))
+    throw invalidArgument('toolChoice.name', 'the name of one of the `tools`', toolChoice.name)
+  if (toolChoice === 'required' && names.length === 0)
+    throw invalidArgument('tools', 'given, as `toolChoice` asks for a call', undefined)
+  return checked
+}
+
+function check(
+  schema: typeof loadSchema | typeof generateSchema | typeof runSchema,
+  options: unknown,
+  what: string,
+): unknown {
   const result = schema.safeParse(options)
   if (result.success) return result.data
   const issue = result.error.issues[0]

@@ -1,5 +1,6 @@
 /** A loaded model and everything that can be asked of it. */
-import { Chat, renderOptions } from './chat'
+import { answer, renderOptions } from './answer'
+import { Chat } from './chat'
 import type { ChatOptions } from './chat'
 import {
   countPromptTokens,
@@ -16,18 +17,20 @@ import type { GgufHeader } from './engine/binding'
 import { Engine, initializedAddon, inspectGguf } from './engine/engine'
 import { estimate } from './estimate'
 import { AbortError, fromNative, invalidArgument, throwIfAborted } from './errors'
-import { generate } from './generate'
 import type { Generator } from './generate'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
 import type { Generation, GenerationId, SamplingDefaults } from './generations'
 import { localFiles } from './models/local'
 import { pull } from './models/pull'
-import { checkGenerateOptions, checkLoadOptions } from './options'
-import type { GenerateOptions, LoadOptions } from './options'
+import { checkGenerateOptions, checkLoadOptions, checkRunOptions } from './options'
+import type { GenerateOptions, LoadOptions, RunOptions } from './options'
+import type { OutputSchema, ValueOf } from './output/schema'
 import { imageEmbedding } from './prompt/messages'
 import type { ContentPart, ImageEmbedding, MessagesInput } from './prompt/messages'
 import { normaliseContent, normaliseMessages } from './prompt/normalise'
 import { ChatTemplate } from './prompt/template'
+import { run } from './run'
+import type { RunResult } from './run'
 import { checkModelNumbers, checkProjectorTensors } from './soundness'
 import { GenerationStream } from './stream'
 import type { GenerationResult } from './stream'
@@ -125,7 +128,7 @@ export class QwenVL implements AsyncDisposable {
       return new QwenVL({
         engine,
         generation,
-        template: new ChatTemplate(source, engine.info.controlTokens),
+        template: new ChatTemplate(source, engine.info.controlTokens, generation.tools),
         padToken: findPadToken(engine, imagePad),
         encoder: projector && measuredEncoder(engine, generation, projector, checked),
         stopTokens: engine.info.controlTokens
@@ -144,17 +147,48 @@ export class QwenVL implements AsyncDisposable {
    * Answers a conversation.
    * @throws InvalidArgumentError, ImageError, ContextOverflowError, AbortError
    */
-  chat(messages: MessagesInput, options: GenerateOptions = {}): Promise<GenerationResult> {
+  chat<Schema extends OutputSchema | undefined = undefined>(
+    messages: MessagesInput,
+    options: GenerateOptions<Schema> = {},
+  ): Promise<GenerationResult<ValueOf<Schema>>> {
     return promised(() => this.stream(messages, options).result)
   }
 
   /** Answers a conversation as a stream that starts at once. @throws InvalidArgumentError; the rest comes from the stream */
-  stream(messages: MessagesInput, options: GenerateOptions = {}): GenerationStream {
+  stream<Schema extends OutputSchema | undefined = undefined>(
+    messages: MessagesInput,
+    options: GenerateOptions<Schema> = {},
+  ): GenerationStream<GenerationResult<ValueOf<Schema>>> {
     const settings = checkGenerateOptions(options)
     const normalised = normaliseMessages(messages)
     return new GenerationStream(async (push, signal) => {
-      const prompt = await preparePrompt(this.#maker, normalised, renderOptions(settings), signal)
-      return generate(this.#maker, prompt, settings, push, signal)
+      const { result } = await answer(this.#maker, normalised, settings, push, signal)
+      return result as GenerationResult<ValueOf<Schema>>
+    }, settings.signal)
+  }
+
+  /**
+   * Answers with tools: runs what the model calls and tells it, until it answers. A tool without `run` ends it too: its
+   * call is then the caller's to answer.
+   * @throws like `chat()`; ToolError
+   */
+  run<Schema extends OutputSchema | undefined = undefined>(
+    messages: MessagesInput,
+    options: RunOptions<Schema> = {},
+  ): Promise<RunResult<ValueOf<Schema>>> {
+    return promised(() => this.runStream(messages, options).result)
+  }
+
+  /** As `run`, streamed: the answers one after the other, with `step` and `tool-result` parts between. */
+  runStream<Schema extends OutputSchema | undefined = undefined>(
+    messages: MessagesInput,
+    options: RunOptions<Schema> = {},
+  ): GenerationStream<RunResult<ValueOf<Schema>>> {
+    const settings = checkRunOptions(options)
+    const normalised = normaliseMessages(messages)
+    return new GenerationStream(async (push, signal) => {
+      const { result } = await run(this.#maker, normalised, settings, push, signal)
+      return result as RunResult<ValueOf<Schema>>
     }, settings.signal)
   }
 

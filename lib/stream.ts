@@ -4,6 +4,7 @@
  */
 import { AbortError, QwenVLError } from './errors'
 import type { Grid, Size } from './media/geometry'
+import type { ParsedToolCall } from './tools'
 
 /** What became of one picture of the prompt. */
 export interface ImageReport {
@@ -51,8 +52,11 @@ export interface TokenLogprob {
   readonly top: ReadonlyArray<{ readonly token: number; readonly logprob: number }>
 }
 
-/** 'stop': a stop token or stop string; 'length': `maxTokens` or the context; 'cancelled': the reader left. */
-export type FinishReason = 'stop' | 'length' | 'cancelled'
+/**
+ * 'stop': a stop token or stop string; 'tool-calls': the same, and tools are called; 'length': `maxTokens` or the context;
+ * 'cancelled': the reader left.
+ */
+export type FinishReason = 'stop' | 'tool-calls' | 'length' | 'cancelled'
 
 export interface Usage {
   /** KV cells of the prompt: text tokens and picture rows. */
@@ -76,27 +80,72 @@ export interface Timings {
   readonly generateMs: number
 }
 
+/** What a part of the answer was generated as; on the first of the parts that the tokens gave. */
+export interface NewTokens {
+  readonly tokens: readonly number[]
+  readonly logprobs?: readonly TokenLogprob[]
+}
+
+/** Of the answer, or of the thought before it. */
+interface TextPart<Type> extends NewTokens {
+  readonly type: Type
+  /** New text only; may be empty while a character or a possible end of the text is incomplete. */
+  readonly text: string
+}
+
+/** The end; `step`: of `run`, the end of an answer that calls tools. */
+interface EndPart<Type> {
+  readonly type: Type
+  readonly finishReason: FinishReason
+  readonly usage: Usage
+  readonly timings: Timings
+}
+
 /** A part of the answer, in the order of its making. */
 export type StreamPart =
   | ({ readonly type: 'image'; /** In the conversation, from 0. */ readonly index: number } & ImageReport)
   | ({ readonly type: 'video'; /** Among the videos, from 0. */ readonly index: number } & VideoReport)
+  | TextPart<'text'>
+  | TextPart<'reasoning'>
+  | ({
+      readonly type: 'tool-call'
+      /** Among the calls of the answer, from 0. */
+      readonly index: number
+      readonly id: string
+      readonly name: string
+      /** New JSON text of the arguments: all of a call's together are the beginning of a JSON object, and all of it at the end. */
+      readonly delta: string
+      /** The arguments so far: strings as far as they came. */
+      readonly arguments: Readonly<Record<string, unknown>>
+      readonly done: boolean
+      /** What is wrong with a call that is done and cannot be read. */
+      readonly problem?: string
+    } & NewTokens)
   | {
-      readonly type: 'text'
-      /** New text only; may be empty while a character or a possible stop string is incomplete. */
-      readonly text: string
-      readonly tokens: readonly number[]
-      readonly logprobs?: readonly TokenLogprob[]
+      /** With `schema`: the value so far, not checked; strings as far as they came. */
+      readonly type: 'object'
+      readonly value: unknown
     }
   | {
-      readonly type: 'finish'
-      readonly finishReason: FinishReason
-      readonly usage: Usage
-      readonly timings: Timings
+      /** Of `run`: a call was answered, or refused. */
+      readonly type: 'tool-result'
+      readonly call: ParsedToolCall
+      /** What `run` of the tool gave; undefined for a refused call. */
+      readonly output: unknown
     }
+  | EndPart<'finish'>
+  | EndPart<'step'>
 
-/** The whole answer. */
-export interface GenerationResult {
+/** The whole answer. `Value`: what `schema` asks for. */
+export interface GenerationResult<Value = unknown> {
+  /** Without thought and calls of tools. */
   readonly text: string
+  /** The thought before the answer, of models that think. */
+  readonly reasoning?: string
+  /** In their order; empty where no tools were given. */
+  readonly toolCalls: readonly ParsedToolCall[]
+  /** With `schema`: the value, checked. Undefined without one, for calls of tools, and for a cancelled answer. */
+  readonly value: Value
   /** Ids of the answer, without the stop token. */
   readonly tokens: Int32Array
   readonly finishReason: FinishReason
@@ -112,17 +161,19 @@ export interface GenerationResult {
  * Makes the answer: calls `push` for every part with a function to be called once the part was consumed. Resolves
  * with reason 'cancelled' after `signal` fired.
  */
-export type Producer = (
-  push: (part: StreamPart, consumed: () => void) => void,
-  signal: AbortSignal,
-) => Promise<GenerationResult>
+export type Producer<Result> = (push: PushPart, signal: AbortSignal) => Promise<Result>
+
+/** Takes a part, and what is to be called once it was consumed. */
+export type PushPart = (part: StreamPart, consumed: () => void) => void
 
 const noCredit = () => undefined
 
-export class GenerationStream implements AsyncIterable<StreamPart> {
+export class GenerationStream<
+  Result extends GenerationResult = GenerationResult,
+> implements AsyncIterable<StreamPart> {
   readonly #abort = new AbortController()
   readonly #parts: Array<{ readonly part: StreamPart; consumed: () => void }> = []
-  readonly #result: Promise<GenerationResult>
+  readonly #result: Promise<Result>
   #error: Error | undefined
   #ended = false
   #iterated = false
@@ -130,7 +181,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
   readonly #waiting: Array<() => void> = []
 
   /** Starts at once. @internal */
-  constructor(producer: Producer, signal?: AbortSignal) {
+  constructor(producer: Producer<Result>, signal?: AbortSignal) {
     this.#result = this.#run(producer, signal)
     // Whoever reads the parts sees the error there; without a reader of `result` it must not end the process.
     this.#result.catch(() => undefined)
@@ -140,7 +191,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
    * The whole answer. Asking for it takes the brake off: parts are collected whether or not they are read.
    * @throws what ended the request; AbortError when the caller's signal fired
    */
-  get result(): Promise<GenerationResult> {
+  get result(): Promise<Result> {
     this.#collecting = true
     for (const entry of this.#parts) {
       entry.consumed()
@@ -204,7 +255,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
     )
   }
 
-  async #run(producer: Producer, signal: AbortSignal | undefined): Promise<GenerationResult> {
+  async #run(producer: Producer<Result>, signal: AbortSignal | undefined): Promise<Result> {
     const abort = () => this.#abort.abort()
     signal?.addEventListener('abort', abort, { once: true })
     if (signal?.aborted) abort()
@@ -214,7 +265,7 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
       return result
     } catch (error) {
       if (!signal?.aborted && this.#abort.signal.aborted && error instanceof AbortError)
-        return this.#leftEarly()
+        return this.#leftEarly() as Result
       this.#error = signal?.aborted ? new AbortError(signal.reason) : (error as Error)
       throw this.#error
     } finally {
@@ -238,7 +289,8 @@ export class GenerationStream implements AsyncIterable<StreamPart> {
       timings: { queueMs: 0, decodeImageMs: 0, encodeMs: 0, prefillMs: 0, generateMs: 0 },
     } as const
     this.#push({ type: 'finish', ...finish }, noCredit)
-    return { text: '', tokens: new Int32Array(), ...finish, images: [], videos: [] }
+    const nothing = { text: '', toolCalls: [], value: undefined, tokens: new Int32Array() }
+    return { ...nothing, ...finish, images: [], videos: [] }
   }
 
   #wake(): void {

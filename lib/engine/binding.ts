@@ -101,6 +101,15 @@ export type Segment =
       readonly positions: Int32Array
     }
 
+/** When and how a thought is ended, in tokens. */
+export interface ThoughtLimit {
+  readonly budget: number
+  /** What ends a thought. */
+  readonly end: number
+  /** What is written once the budget is spent. */
+  readonly closing: Int32Array
+}
+
 export interface GenerateRequest {
   readonly kind: 'generate'
   readonly id: number
@@ -125,6 +134,8 @@ export interface GenerateRequest {
   readonly seed: number
   /** GBNF; empty string: none. */
   readonly grammar: string
+  /** Limit of the thought that the answer begins in. */
+  readonly thought?: ThoughtLimit | undefined
 }
 
 export interface EncodeRequest {
@@ -234,6 +245,8 @@ export interface NativeAddon {
     targetWidth: number,
     targetHeight: number,
   ): Promise<Uint8Array>
+  /** GBNF for the values of a JSON schema (as JSON text), off the event loop. Depth and sizes are the caller's to bound. */
+  schemaToGrammar(schema: string): Promise<string>
   /** Opens an engine; the listener of `channel` hears `ready` or `failed`. */
   openEngine(params: EngineParams, channel: number): NativeEngine
   /**

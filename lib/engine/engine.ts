@@ -119,6 +119,15 @@ async function ask<T>(question: (addon: NativeAddon) => Promise<T>): Promise<T> 
   }
 }
 
+/** GBNF for the values of a JSON schema, off the event loop. @throws InvalidArgumentError */
+export async function schemaToGrammar(schema: string): Promise<string> {
+  try {
+    return await initializedAddon().schemaToGrammar(schema)
+  } catch (error) {
+    throw convertNative(error)
+  }
+}
+
 export interface OpenOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with the loaded share, 0 to 1, in whole percents. */

@@ -1,6 +1,7 @@
 /** A grammar for answers that are nothing but boxes or points: whatever the model is, what it writes can be read. */
 import { invalidArgument } from '../errors'
 import type { GenerationId } from '../generations'
+import { grammarText, literal } from '../output/gbnf'
 import { coordinatesOf } from './generation'
 
 /** What the answer may point at. */
@@ -29,9 +30,7 @@ export function groundingGrammar(
     model.generation === 'qwen2vl'
       ? tags(kind, labels, times)
       : json(kind, labels, times, coordinatesOf(model) === 'relative1000')
-  return Object.entries(rules)
-    .map(([name, rule]) => `${name} ::= ${rule}\n`)
-    .join('')
+  return grammarText(rules)
 }
 
 type Kind = NonNullable<GroundingGrammarOptions['kind']>
@@ -62,15 +61,6 @@ function tags(kind: Kind, labels: Labels, times: string): Record<string, string>
     number: upTo1000,
     label: labels?.map(literal).join(' | ') ?? String.raw`[^<\x00-\x1f]+`,
   }
-}
-
-/** A GBNF string that matches `text`. */
-function literal(text: string): string {
-  const escaped = text
-    .replace(/[\\"]/g, String.raw`\$&`)
-    .replace(/\n/g, String.raw`\n`)
-    .replace(/\r/g, String.raw`\r`)
-  return `"${escaped}"`
 }
 
 function check(options: GroundingGrammarOptions): GroundingGrammarOptions {

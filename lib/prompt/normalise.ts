@@ -4,7 +4,15 @@ import { z } from 'zod'
 import { InvalidArgumentError, invalidArgument } from '../errors'
 import type { ImageSource } from '../media/source'
 import { isImageEmbedding } from './messages'
-import type { ImageEmbedding, ImageOptions, Role, ToolCall, VideoOptions, VideoSource } from './messages'
+import type {
+  ContentPart,
+  ImageEmbedding,
+  ImageOptions,
+  Role,
+  ToolCall,
+  VideoOptions,
+  VideoSource,
+} from './messages'
 
 export type NormalisedPart =
   | { readonly type: 'text'; readonly text: string }
@@ -136,6 +144,13 @@ export function normaliseMessages(input: unknown): NormalisedMessage[] {
 export function normaliseContent(content: unknown, path: string): NormalisedPart[] {
   if (!Array.isArray(content)) return [normalisePart(content, path)]
   return content.map((part: unknown, index) => normalisePart(part, `${path}[${index}]`))
+}
+
+/** Whether a value says that it is a content part. */
+export function isContentPart(value: unknown): value is ContentPart {
+  if (isImageEmbedding(value)) return true
+  if (!isRecord(value) || typeof value.type !== 'string') return false
+  return ['text', 'image', 'image_url', 'video', 'video_url'].includes(value.type) && value.type in value
 }
 
 function normaliseMessage(input: unknown, path: string): NormalisedMessage {

@@ -9,7 +9,10 @@
 import type { Template } from '@huggingface/jinja' with { 'resolution-mode': 'import' }
 import { QwenVLError } from '../errors'
 import { imagePad, videoPad } from '../generations'
+import type { ToolForm } from '../generations'
 import type { NormalisedMessage, NormalisedPart } from './normalise'
+import { printableCalls, spellTools } from './tools'
+import type { FunctionTool, ToolConversation } from './tools'
 
 // The package is typed as an ES module only, but ships CommonJS too; a static require keeps rendering synchronous.
 // eslint-disable-next-line @typescript-eslint/no-require-imports
@@ -36,8 +39,8 @@ export interface RenderOptions {
   readonly addGenerationPrompt?: boolean
   /** "Picture 1: " before each picture, "Video 1: " before each video. Default false. */
   readonly addVisionId?: boolean
-  /** Tools in OpenAI's form, printed by templates that know tools. */
-  readonly tools?: readonly unknown[]
+  /** Printed by templates that know tools, else spelled out in the system message. */
+  readonly tools?: readonly FunctionTool[]
   /** Further variables of the template, e.g. `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>
   /** 'allow': control tokens written by the caller count as such; prompt injection becomes possible. Default 'text'. */
@@ -57,13 +60,18 @@ export class ChatTemplate {
   /** Control tokens that the source contains. */
   readonly #written: readonly string[]
   readonly #compiled = new Map<string, Template>()
+  readonly #toolForm: ToolForm
+  readonly #knowsTools: boolean
 
   /**
    * @param source Jinja, as in `tokenizer.chat_template`.
+   * @param toolForm How the model writes calls of tools.
    * @throws QwenVLError TEMPLATE_FAILED when the template cannot be parsed.
    */
-  constructor(source: string, controlTokens: readonly ControlToken[]) {
+  constructor(source: string, controlTokens: readonly ControlToken[], toolForm: ToolForm = 'hermes') {
     this.#source = source
+    this.#toolForm = toolForm
+    this.#knowsTools = /\btools\b/.test(source)
     this.#control = new Map(controlTokens.filter(({ text }) => text !== '').map(({ id, text }) => [text, id]))
     this.#controlPattern = anyOf([...this.#control.keys()])
     this.#written = [...new Set(source.match(this.#controlPattern) ?? [])]
@@ -72,29 +80,32 @@ export class ChatTemplate {
 
   /**
    * @throws QwenVLError TEMPLATE_FAILED when the template refuses the conversation (its own words are in the
-   *   message) or does not place every picture and video.
+   *   message) or does not place every picture and video. InvalidArgumentError for calls that cannot be printed.
    */
-  render(messages: readonly NormalisedMessage[], options: RenderOptions = {}): RenderedPrompt {
+  render(conversation: readonly NormalisedMessage[], options: RenderOptions = {}): RenderedPrompt {
+    const { messages, continues } = this.#withTools(conversation, options.tools ?? [])
     const allow = options.specialTokens === 'allow'
     const answers = messages.filter(hasExactTokens)
     const characters = unusedCharacters(
       this.#source + textsOf(messages, options),
-      this.#written.length + answers.length,
+      this.#written.length + answers.length + 1,
     )
+    const end = continues ? characters.slice(-1) : undefined
     const marks = new Map(this.#written.map((token, index) => [token, characters.charAt(index)]))
     const marked = allow
       ? this.#source
       : this.#source.replace(this.#controlPattern, (token) => marks.get(token) ?? token)
     const template = this.#compile(marked)
+    const given = { ...options, tools: this.#knowsTools ? options.tools : undefined }
     const draw = (contents: ReadonlyMap<NormalisedMessage, string>) =>
-      run(template, messages, contents, options)
+      run(template, end === undefined ? messages : endedBy(end, messages), contents, given, end)
 
     const plain = draw(new Map())
     const slots = answers.map((message, index) => ({
       message,
       mark: characters.charAt(this.#written.length + index),
     }))
-    const kept = unaltered(plain, slots, draw)
+    const kept = continues ? [] : unaltered(plain, slots, draw)
     const prompt = kept.length > 0 ? draw(contentsOf(kept)) : plain
 
     const tokens = new Map([...marks].map(([token, mark]) => [mark, token]))
@@ -102,6 +113,14 @@ export class ChatTemplate {
     const pieces = this.#split(prompt, allow, tokens, exact)
     checkMedia(pieces, messages)
     return { pieces, text: plain.replace(privateUse, (character) => tokens.get(character) ?? character) }
+  }
+
+  #withTools(messages: readonly NormalisedMessage[], tools: readonly FunctionTool[]): ToolConversation {
+    const concerned = tools.length > 0 || messages.some(({ role, toolCalls }) => role === 'tool' || toolCalls)
+    if (!concerned) return { messages, continues: false }
+    return this.#knowsTools
+      ? { messages: printableCalls(messages, this.#toolForm), continues: false }
+      : spellTools(messages, tools, this.#toolForm)
   }
 
   #compile(source: string): Template {
@@ -165,16 +184,27 @@ function run(
   template: Template,
   messages: readonly NormalisedMessage[],
   contents: ReadonlyMap<NormalisedMessage, string>,
-  options: RenderOptions,
+  options: Omit<RenderOptions, 'tools'> & { readonly tools: readonly FunctionTool[] | undefined },
+  end: string | undefined,
 ): string {
-  return attempt('refused the conversation', () =>
+  const prompt = attempt('refused the conversation', () =>
     template.render({
       ...options.variables,
       messages: messages.map((message) => templateMessage(message, contents.get(message))),
-      add_generation_prompt: options.addGenerationPrompt ?? true,
+      add_generation_prompt: end === undefined && (options.addGenerationPrompt ?? true),
       add_vision_id: options.addVisionId ?? false,
       ...(options.tools && { tools: options.tools }),
     }),
+  )
+  return end === undefined ? prompt : prompt.slice(0, prompt.indexOf(end))
+}
+
+/** The last message with a mark at its end, where the prompt of an answer that goes on is cut off. */
+function endedBy(mark: string, messages: readonly NormalisedMessage[]): NormalisedMessage[] {
+  return messages.map((message, index) =>
+    index === messages.length - 1
+      ? { ...message, parts: [...message.parts, { type: 'text', text: mark }] }
+      : message,
   )
 }
 

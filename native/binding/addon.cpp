@@ -6,6 +6,7 @@
 #include "env_state.h"
 #include "resize.h"
 #include "resize_frame.h"
+#include "schema.h"
 
 namespace qvl {
 
@@ -53,6 +54,18 @@ Napi::Value inspect_gguf(const Napi::CallbackInfo & info) {
         return Background<GgufHeader>::run(
             info.Env(), [path = info[0].As<Napi::String>().Utf8Value()] { return read_gguf_header(path); },
             [](Napi::Env env, GgufHeader header) { return to_js(env, header); });
+    });
+}
+
+// (schema)
+Napi::Value schema_to_grammar_js(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        if (!info[0].IsString()) {
+            throw Error("INVALID_ARGUMENT", "Expected `schema` to be a string.");
+        }
+        return Background<std::string>::run(
+            info.Env(), [schema = info[0].As<Napi::String>().Utf8Value()] { return schema_to_grammar(schema); },
+            [](Napi::Env env, const std::string & grammar) -> Napi::Value { return Napi::String::New(env, grammar); });
     });
 }
 
@@ -110,6 +123,7 @@ Napi::Object register_addon(Napi::Env env, Napi::Object exports) {
     exports.Set("inspectGguf", Napi::Function::New<inspect_gguf>(env));
     exports.Set("resizeBicubic", Napi::Function::New<resize_js<resize_picture>>(env));
     exports.Set("resizeFrame", Napi::Function::New<resize_js<resize_frame>>(env));
+    exports.Set("schemaToGrammar", Napi::Function::New<schema_to_grammar_js>(env));
     exports.Set("openEngine", Napi::Function::New<open_engine>(env));
     exports.Set("stopAll", Napi::Function::New<stop_all_js>(env));
     return exports;

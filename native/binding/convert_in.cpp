@@ -12,6 +12,7 @@ namespace qvl {
 namespace {
 
 constexpr int64_t kMaxSide = 65536;
+constexpr double kMaxInt = std::numeric_limits<int32_t>::max();
 
 [[noreturn]] void refuse(const std::string & name, const std::string & expected) {
     throw Error("INVALID_ARGUMENT", "Expected `" + name + "` to be " + expected + ".");
@@ -114,8 +115,23 @@ Segment segment(const Napi::Value & value) {
     return image(object, true);
 }
 
+ThoughtParams thought(const Napi::Value & value) {
+    if (value.IsUndefined()) {
+        return {};
+    }
+    if (!value.IsObject()) {
+        refuse("thought", "an object");
+    }
+    const auto object = value.As<Napi::Object>();
+    ThoughtParams params{integer(object, "budget", 0, kMaxInt), integer(object, "end", 0, kMaxInt),
+                         integers(object, "closing")};
+    if (params.closing.empty()) {
+        refuse("closing", "tokens that close the thought");
+    }
+    return params;
+}
+
 GenerateParams generate(const Napi::Object & object) {
-    constexpr double kMaxInt = std::numeric_limits<int32_t>::max();
     GenerateParams params{};
     const Napi::Value segments = object.Get("segments");
     if (!segments.IsArray()) {
@@ -149,7 +165,8 @@ GenerateParams generate(const Napi::Object & object) {
                        real(object, "presencePenalty"),
                        real(object, "frequencyPenalty"),
                        integer<uint32_t>(object, "seed", 0, std::numeric_limits<uint32_t>::max()),
-                       text(object, "grammar")};
+                       text(object, "grammar"),
+                       thought(object.Get("thought"))};
     if (params.sampling.repetition_penalty <= 0) {
         refuse("repetitionPenalty", "above 0");
     }

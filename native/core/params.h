@@ -40,6 +40,13 @@ struct ImageSegment {
 
 using Segment = std::variant<TextSegment, ImageSegment>;
 
+// An answer that begins inside a thought.
+struct ThoughtParams {
+    int budget = -1;                    // tokens of the thought; -1: no limit, or no thought
+    int32_t end = -1;                   // token that ends a thought
+    std::vector<int32_t> closing = {};  // what is written when the budget is spent: not empty then
+};
+
 struct SamplingParams {
     float temperature;
     int top_k;
@@ -50,6 +57,7 @@ struct SamplingParams {
     float frequency_penalty;
     uint32_t seed;
     std::string grammar = {};  // GBNF; empty: none
+    ThoughtParams thought = {};
 };
 
 struct GenerateParams {

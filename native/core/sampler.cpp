@@ -6,7 +6,7 @@
 
 namespace qvl {
 
-Sampler::Sampler(const SamplingParams & params, const llama_vocab * vocab) : params_(params) {
+Sampler::Sampler(const SamplingParams & params, const llama_vocab * vocab) : params_(params), thought_(params.thought) {
     if (!params.grammar.empty()) {
         grammar_.emplace(params.grammar, vocab);
     }
@@ -26,7 +26,8 @@ Sampler::Sampler(const SamplingParams & params, const llama_vocab * vocab) : par
 
 int32_t Sampler::sample(float * logits, int32_t n) {
     penalise(logits);
-    int32_t token = choose(logits, n);
+    const auto forced = thought_.forced();
+    int32_t token = forced ? *forced : choose(logits, n);
     if (grammar_) {
         // Asking for one token is cheap, for the whole vocabulary is not; the model mostly wants what the grammar allows.
         if (!grammar_->allows(token)) {
@@ -35,6 +36,7 @@ int32_t Sampler::sample(float * logits, int32_t n) {
         }
         grammar_->accept(token);
     }
+    thought_.accept(token);
     if (chain_) {
         llama_sampler_accept(chain_.get(), token);
     }

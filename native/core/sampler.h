@@ -3,6 +3,7 @@
 
 #include "grammar.h"
 #include "params.h"
+#include "thought.h"
 
 #include "llama-cpp.h"
 
@@ -27,7 +28,7 @@ class Sampler {
 
     // Prompt tokens count for the repetition penalty (as in transformers), not for presence and frequency (as in vLLM).
     void accept_prompt(int32_t token) { seen_.insert(token); }
-    // Chooses from `logits` [n], which it may change, and remembers the choice. Throws Error INVALID_ARGUMENT for a grammar
+    // Chooses from `logits` [n], which it may change, and remembers the choice; a thought over its budget leaves none. Throws Error INVALID_ARGUMENT for a grammar
     // that this vocabulary cannot follow.
     int32_t sample(float * logits, int32_t n);
 
@@ -40,6 +41,7 @@ class Sampler {
     std::unordered_map<int32_t, int> generated_;
     llama_sampler_ptr chain_;  // empty: greedy
     std::optional<Grammar> grammar_;
+    Thought thought_;
     std::vector<llama_token_data> candidates_;
 };
 

@@ -77,6 +77,10 @@ class Generation {
         if (unknown(params_.pad_token)) {
             throw Error("INVALID_ARGUMENT", "The picture's token id is not in the model's vocabulary.");
         }
+        const auto & closing = params_.sampling.thought.closing;
+        if (std::any_of(closing.begin(), closing.end(), [&](int32_t id) { return id < 0 || unknown(id); })) {
+            throw Error("INVALID_ARGUMENT", "A token id that closes the thought is not in the model's vocabulary.");
+        }
     }
 
     void check_embeddings() const {

@@ -99,6 +99,7 @@ describe('module', () => {
       'openEngine',
       'resizeBicubic',
       'resizeFrame',
+      'schemaToGrammar',
       'stopAll',
     ]
     expect(Object.keys(native).sort()).toEqual(names)

@@ -78,7 +78,10 @@ const goodOptions: Record<string, (value: unknown) => boolean> = {
   ignoreEos: (value) => value === true,
   addVisionId: (value) => value === true,
   specialTokens: () => false,
-  tools: (value) => Array.isArray(value),
+  tools: (value) => Array.isArray(value) && value.length === 0,
+  toolChoice: () => false,
+  thinkingBudget: (value) => value === 7,
+  schema: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   templateVariables: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   signal: () => false,
 }

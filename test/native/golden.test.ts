@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { QwenVL, image } from '../../lib'
-import type { ContentPart, Message } from '../../lib'
+import type { ContentPart, Message, OpenAITool } from '../../lib'
 import { resizeBicubic } from '../../lib/engine/engine'
 import { prepareImage } from '../../lib/media/image'
 import { fixtureIds } from '../support/fixtures'
@@ -25,7 +25,7 @@ interface GoldenCase {
   readonly name: string
   readonly messages: ReadonlyArray<{ role: 'system' | 'user' | 'assistant'; content: string | GoldenPart[] }>
   readonly addVisionId: boolean
-  readonly tools?: readonly unknown[]
+  readonly tools?: readonly OpenAITool[]
   readonly templateVariables?: Readonly<Record<string, unknown>>
   readonly minPixels?: number
   readonly maxPixels?: number

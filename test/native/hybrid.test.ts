@@ -2,7 +2,7 @@
  * Conversations with Qwen3.5, most of whose layers keep a state that cannot be cut back to an earlier token: whatever
  * came before, an answer is what the whole conversation gives in a model that has computed nothing yet.
  */
-import { image, user } from '../../lib'
+import { answerMessage, image, user } from '../../lib'
 import type { GenerationResult, Message, MessagesInput, QwenVL } from '../../lib'
 import { picture } from '../support/fixtures'
 import { essence, greedy, loadFixture } from '../support/model'
@@ -47,7 +47,7 @@ describe.each(['qwen3.5', 'qwen3.5moe'] as const)('%s', (id) => {
       const parts = Array.isArray(question.content) ? question.content : [question.content]
       const answer = await chat.send(...parts)
       expectSame(answer, await fromScratch(said))
-      said.push({ role: 'assistant', content: answer.text, tokens: answer.tokens })
+      said.push(answerMessage(answer))
     }
   })
 
@@ -67,7 +67,7 @@ describe.each(['qwen3.5', 'qwen3.5moe'] as const)('%s', (id) => {
     const messages = [user(square, 'What is it?')]
     const expected = await fromScratch(messages)
     for await (const part of vl.stream(messages, { ...options, maxTokens: 500 })) {
-      if (part.type === 'text') break
+      if (part.type === 'reasoning') break
     }
     expectSame(await vl.chat(messages, options), expected)
   })

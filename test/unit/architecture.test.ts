@@ -30,7 +30,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   media: ['errors', 'log', 'generations', 'geometry'],
   models: ['errors', 'log', 'generations'],
   engine: ['errors', 'log', 'generations'],
-  grounding: ['errors', 'generations', 'geometry', 'prompt', 'media'],
+  grounding: ['errors', 'generations', 'geometry', 'prompt', 'media', 'output'],
   root: [
     'errors',
     'log',
@@ -54,7 +54,7 @@ const OWNERS: Record<string, readonly string[]> = {
   sharp: ['media/image', 'grounding/draw'],
   'node-gyp-build': ['engine/platform'],
   '@huggingface/jinja': ['prompt/template'],
-  zod: ['options', 'prompt/normalise'],
+  zod: ['options', 'prompt/normalise', 'output/schema'],
   commander: ['cli/main'],
   'cli-progress': ['cli/progress'],
   '@huggingface/hub': ['models/hub', 'models/cache', 'models/settings'],

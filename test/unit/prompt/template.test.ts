@@ -7,13 +7,14 @@ import type { Message } from '../../../lib/prompt/messages'
 import { normaliseMessages } from '../../../lib/prompt/normalise'
 import { ChatTemplate } from '../../../lib/prompt/template'
 import type { Piece, RenderOptions } from '../../../lib/prompt/template'
+import type { FunctionTool } from '../../../lib/prompt/tools'
 import * as templates from './templates'
 
 interface ReferenceCase {
   name: string
   template: keyof typeof templates
   messages: unknown
-  tools?: unknown[]
+  tools?: FunctionTool[]
   add_generation_prompt?: boolean
   add_vision_id?: boolean
   expected: string
@@ -90,7 +91,8 @@ describe('the prompt is the reference’s', () => {
         expect(render(builtIn, messages, { addVisionId })).toEqual(render(own, messages, { addVisionId }))
       }
     }
-    expect(failure(() => render(builtIn, [user('x')], { tools: [{}] })).code).toBe('TEMPLATE_FAILED')
+    const tools = [{ type: 'function', function: { name: 'f' } }] as const
+    expect(render(builtIn, conversation, { tools }).text).toContain('"function": {"name": "f"}}')
   })
 
   test('pieces are tokens, texts and numbered pictures in order', () => {
@@ -183,7 +185,7 @@ describe('a caller’s text never becomes a control token', () => {
   })
 
   test('in a tool’s description', () => {
-    const tools = [{ type: 'function', function: { name: 'f', description: 'x <|im_end|> \uE000' } }]
+    const tools = [{ type: 'function', function: { name: 'f', description: 'x <|im_end|> \uE000' } }] as const
     const { pieces } = render(qwen3, [user('x')], { tools })
     expect(ids(pieces)).toEqual([1, 2, 1, 2, 1])
     expect(texts(pieces)[0]).toContain('"description": "x <|im_end|> \uE000"')
