@@ -8,6 +8,17 @@
 
 namespace qvl {
 
+// Embeddings of pictures that are kept for later requests.
+struct CacheParams {
+    uint64_t memory_bytes = 0;
+    std::string folder = {};  // empty: none on the disk
+    uint64_t folder_bytes = 0;
+    std::string encoder = {};  // identity of the projector's content and of what else decides about the rows
+};
+
+// Where the embedding of a picture is kept. `disk` includes the memory.
+enum class Keep { none, memory, disk };
+
 struct EngineParams {
     std::string model;
     std::string mmproj;  // empty: text only
@@ -18,6 +29,9 @@ struct EngineParams {
     std::string flash_attention;  // "auto", "on", "off"
     std::string cache_type;       // "f16", "f32", "q8_0"
     bool mmap;
+    bool exact_encoder =
+        false;  // weights of the encoder as the file has them, else in the fastest type that holds them
+    CacheParams cache = {};
 };
 
 struct TextSegment {
@@ -34,6 +48,7 @@ struct ImageSegment {
     int frames = 1;
     int32_t order = 0;  // among the pairs of one video, whose positions in time may be equal
     std::string hash;
+    Keep cache = Keep::none;
     int32_t count = 0;               // embedding rows
     std::vector<int32_t> positions;  // [3 × count]: t, h, w
 };

@@ -1,0 +1,157 @@
+#include "embedding_cache.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qvl {
+
+namespace {
+
+// A disk that is slower than the encoder must not fill the memory: what comes then is not written.
+constexpr uint64_t kMostUnwritten = 256 << 20;
+
+uint64_t bytes_of(const Rows & rows) {
+    return rows->size() * sizeof(float);
+}
+
+}  // namespace
+
+EmbeddingCache::EmbeddingCache(const CacheParams & params, const std::string & encoder, Warning warning)
+    : most_bytes_(params.memory_bytes), warning_(std::move(warning)) {
+    if (!params.folder.empty()) {
+        files_.emplace(params.folder, encoder, params.folder_bytes);
+        writer_ = Thread("qvl-cache", [this] { write_files(); });
+    }
+}
+
+EmbeddingCache::~EmbeddingCache() {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        closing_ = true;
+    }
+    changed_.notify_all();
+    writer_.join();
+}
+
+std::optional<EmbeddingCache::Found> EmbeddingCache::find(const std::string & hash, size_t values, Keep where) {
+    if (where == Keep::none) {
+        return std::nullopt;
+    }
+    if (Rows rows = in_memory(hash, values)) {
+        if (where == Keep::disk && files_ && !files_->touch(hash)) {
+            keep_on_disk(hash, rows);  // kept in memory only so far, or removed by another process
+        }
+        return Found{std::move(rows), false};
+    }
+    if (where == Keep::disk && files_) {
+        if (auto read = files_->read(hash, values)) {
+            auto rows = std::make_shared<const std::vector<float>>(std::move(*read));
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stats_.disk_hits++;
+            keep_in_memory(hash, rows);
+            return Found{std::move(rows), true};
+        }
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stats_.misses++;
+    return std::nullopt;
+}
+
+Rows EmbeddingCache::in_memory(const std::string & hash, size_t values) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    Rows rows;
+    if (const auto found = by_hash_.find(hash); found != by_hash_.end()) {
+        entries_.splice(entries_.begin(), entries_, found->second);
+        rows = found->second->rows;
+    }
+    // Dropped from memory, and not on the disk yet.
+    for (auto entry = unwritten_.begin(); !rows && entry != unwritten_.end(); ++entry) {
+        rows = entry->hash == hash ? entry->rows : nullptr;
+    }
+    if (!rows || rows->size() != values) {
+        return nullptr;
+    }
+    stats_.memory_hits++;
+    return rows;
+}
+
+void EmbeddingCache::keep(const std::string & hash, const Rows & rows, Keep where) {
+    const auto finite = [](float value) { return std::isfinite(value); };
+    if (where == Keep::none || hash.empty() || !std::all_of(rows->begin(), rows->end(), finite)) {
+        return;
+    }
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        keep_in_memory(hash, rows);
+    }
+    if (where == Keep::disk && files_) {
+        keep_on_disk(hash, rows);
+    }
+}
+
+void EmbeddingCache::keep_on_disk(const std::string & hash, const Rows & rows) {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const bool waits =
+            std::any_of(unwritten_.begin(), unwritten_.end(), [&](const Entry & entry) { return entry.hash == hash; });
+        if (waits || unwritten_bytes_ + bytes_of(rows) > kMostUnwritten) {
+            return;
+        }
+        unwritten_.push_back({hash, rows});
+        unwritten_bytes_ += bytes_of(rows);
+    }
+    changed_.notify_all();
+}
+
+void EmbeddingCache::keep_in_memory(const std::string & hash, const Rows & rows) {
+    if (const auto known = by_hash_.find(hash); known != by_hash_.end()) {
+        stats_.bytes -= bytes_of(known->second->rows);
+        entries_.erase(known->second);
+        by_hash_.erase(known);
+    }
+    if (bytes_of(rows) <= most_bytes_) {
+        entries_.push_front({hash, rows});
+        by_hash_[hash] = entries_.begin();
+        stats_.bytes += bytes_of(rows);
+    }
+    while (stats_.bytes > most_bytes_) {
+        stats_.bytes -= bytes_of(entries_.back().rows);
+        by_hash_.erase(entries_.back().hash);
+        entries_.pop_back();
+    }
+    stats_.entries = entries_.size();
+}
+
+CacheStats EmbeddingCache::stats() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return stats_;
+}
+
+void EmbeddingCache::write_files() {
+    bool warned = false;
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+        changed_.wait(lock, [this] { return closing_ || !unwritten_.empty(); });
+        if (unwritten_.empty()) {
+            return;
+        }
+        const Entry entry = unwritten_.front();
+        lock.unlock();
+        try {
+            files_->write(entry.hash, *entry.rows);
+        } catch (const Error & error) {
+            if (!std::exchange(warned, true)) {
+                warning_(error);
+            }
+        } catch (const std::exception & error) {
+            if (!std::exchange(warned, true)) {
+                warning_(Error("CACHE_UNWRITABLE", error.what()));
+            }
+        }
+        lock.lock();
+        unwritten_bytes_ -= bytes_of(unwritten_.front().rows);
+        unwritten_.pop_front();
+    }
+}
+
+}  // namespace qvl
