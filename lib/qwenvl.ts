@@ -56,6 +56,8 @@ export interface ModelInfo {
   /** Devices that decode and that encode pictures; `encoder` is undefined without a projector. */
   readonly decoder: string
   readonly encoder: string | undefined
+  /** Type in which the encoder's weights are multiplied, e.g. "f16"; see the option `encoderPrecision`. */
+  readonly encoderWeights: string | undefined
   readonly threads: number
   /** How pictures are sized, unless a picture says otherwise. Sides are multiples of `factor`; areas in pixels; a token covers `factor²` pixels. */
   readonly image: { readonly factor: number; readonly minPixels: number; readonly maxPixels: number }
@@ -119,6 +121,7 @@ export class QwenVL implements AsyncDisposable {
         flashAttention: checked.flashAttention ?? 'auto',
         cacheType: checked.cacheType ?? 'f16',
         mmap: checked.mmap ?? true,
+        encoderPrecision: checked.encoderPrecision ?? 'auto',
       },
       { signal, onProgress },
     )
@@ -286,6 +289,7 @@ function infoOf({ engine, generation, options, sampling }: PromptMaker & Generat
     embeddingWidth: info.embeddingWidth,
     decoder: info.decoderDevice,
     encoder: info.hasVision ? info.encoderDevice : undefined,
+    encoderWeights: info.hasVision ? info.encoderWeights : undefined,
     threads: info.threads,
     image: imageSizes(generation, options),
     sampling,

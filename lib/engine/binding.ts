@@ -29,11 +29,16 @@ export interface Device {
 export interface GgufHeader {
   readonly fileBytes: number
   readonly metadata: Readonly<Record<string, GgufValue>>
-  readonly tensors: ReadonlyArray<{
-    readonly name: string
-    readonly type: string
-    readonly shape: readonly number[]
-  }>
+  readonly tensors: readonly GgufTensor[]
+}
+export interface GgufTensor {
+  readonly name: string
+  readonly type: string
+  readonly shape: readonly number[]
+}
+/** The header of a file on this machine: where the data of each tensor lie in it, in bytes. */
+export interface GgufFile extends GgufHeader {
+  readonly tensors: ReadonlyArray<GgufTensor & { readonly offset: number; readonly bytes: number }>
 }
 export type GgufValue = string | number | boolean | readonly (string | number | boolean)[]
 
@@ -51,6 +56,8 @@ export interface EngineParams {
   /** Element type of the KV cells. */
   readonly cacheType: 'f16' | 'f32' | 'q8_0'
   readonly mmap: boolean
+  /** 'auto': F16 weights of the encoder as BF16 where that is faster and changes none of them. */
+  readonly encoderPrecision: 'auto' | 'exact'
 }
 
 /** What the engine knows after loading. */
@@ -67,6 +74,8 @@ export interface EngineInfo {
   readonly controlTokens: ReadonlyArray<{ readonly id: number; readonly text: string }>
   readonly decoderDevice: string
   readonly encoderDevice: string
+  /** Type of most of the encoder's weights in memory, e.g. "bf16"; empty without an encoder. */
+  readonly encoderWeights: string
   readonly threads: number
   readonly modelBytes: number
   readonly parameters: number
@@ -228,7 +237,7 @@ export interface NativeEngine {
 export interface NativeAddon {
   buildInfo(): BuildInfo
   devices(): Device[]
-  inspectGguf(path: string): Promise<GgufHeader>
+  inspectGguf(path: string): Promise<GgufFile>
   /** The reference's fixed-point bicubic (Pillow): RGB in, RGB out, off the event loop. */
   resizeBicubic(
     pixels: Uint8Array,

@@ -8,7 +8,7 @@ import type {
   EngineInfo,
   EngineParams,
   GenerateRequest,
-  GgufHeader,
+  GgufFile,
   NativeAddon,
   NativeEngine,
 } from './binding'
@@ -84,7 +84,7 @@ function convertNative(error: unknown): unknown {
  * The checked header of a GGUF file, read off the event loop.
  * @throws ModelLoadError FILE_NOT_FOUND, NOT_GGUF, GGUF_CORRUPT, GGUF_TRUNCATED
  */
-export function inspectGguf(path: string): Promise<GgufHeader> {
+export function inspectGguf(path: string): Promise<GgufFile> {
   return ask((addon) => addon.inspectGguf(path))
 }
 

@@ -199,6 +199,7 @@ EngineParams engine_params(const Napi::Object & object) {
     params.flash_attention = text(object, "flashAttention");
     params.cache_type = text(object, "cacheType");
     params.mmap = object.Get("mmap").ToBoolean();
+    params.exact_encoder = text(object, "encoderPrecision") == "exact";
     return params;
 }
 

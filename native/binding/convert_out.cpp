@@ -39,6 +39,7 @@ Napi::Object info_object(Napi::Env env, const EngineInfo & info) {
                }));
     object.Set("decoderDevice", info.decoder_device);
     object.Set("encoderDevice", info.encoder_device);
+    object.Set("encoderWeights", info.encoder_weights);
     object.Set("threads", info.threads);
     object.Set("modelBytes", static_cast<double>(info.model_bytes));
     object.Set("parameters", static_cast<double>(info.parameters));
@@ -168,6 +169,8 @@ Napi::Value to_js(Napi::Env env, const GgufHeader & header) {
                    entry.Set("shape", array_of(env, tensor.shape, [&](int64_t n) {
                                  return Napi::Number::New(env, static_cast<double>(n));
                              }));
+                   entry.Set("offset", static_cast<double>(tensor.offset));
+                   entry.Set("bytes", static_cast<double>(tensor.bytes));
                    return entry;
                }));
     return object;

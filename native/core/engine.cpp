@@ -190,7 +190,7 @@ void Engine::load_and_serve() {
         const std::lock_guard<std::mutex> lock(mutex_);
         model_ = model;
     }
-    sink_({-1, Ready{info(decoder, has_vision, threads)}});
+    sink_({-1, Ready{info(decoder, vision.get(), threads)}});
     serve(decoder, vision.get());
 }
 
@@ -249,7 +249,7 @@ void Engine::wait_for_reader(Request & request) {
                   [&] { return request.unread < kMostUnread || request.cancelled || closing_ || !queue_.empty(); });
 }
 
-EngineInfo Engine::info(const Decoder & decoder, bool has_vision, int threads) const {
+EngineInfo Engine::info(const Decoder & decoder, const Vision * vision, int threads) const {
     const auto model = this->model();
     EngineInfo info{};
     info.context_size = decoder.context_size();
@@ -257,7 +257,7 @@ EngineInfo Engine::info(const Decoder & decoder, bool has_vision, int threads) c
     info.vocab_size = llama_vocab_n_tokens(model->vocab());
     info.embedding_width = model->embedding_width();
     info.uses_mrope = model->uses_mrope();
-    info.has_vision = has_vision;
+    info.has_vision = vision != nullptr;
     info.end_tokens = model->end_tokens();
     for (const int32_t id : model->control_tokens()) {
         info.control_tokens.push_back({id, llama_vocab_get_text(model->vocab(), id)});
@@ -272,7 +272,8 @@ EngineInfo Engine::info(const Decoder & decoder, bool has_vision, int threads) c
         }
     }
     info.decoder_device = device;
-    info.encoder_device = has_vision ? device : "";
+    info.encoder_device = vision != nullptr ? device : "";
+    info.encoder_weights = vision != nullptr ? vision->weight_type() : "";
     info.threads = threads;
     info.model_bytes = llama_model_size(model->get());
     info.parameters = llama_model_n_params(model->get());

@@ -44,7 +44,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     std::shared_ptr<Request> next_request();
     bool stopping() const;
     void wait_for_reader(Request & request);
-    EngineInfo info(const Decoder & decoder, bool has_vision, int threads) const;
+    EngineInfo info(const Decoder & decoder, const Vision * vision, int threads) const;
 
     const EngineParams params_;
     const EventSink sink_;

@@ -27,6 +27,7 @@ struct EngineInfo {
     std::vector<ControlToken> control_tokens;
     std::string decoder_device;
     std::string encoder_device;
+    std::string encoder_weights;  // type of most of them
     int threads;
     uint64_t model_bytes;
     uint64_t parameters;

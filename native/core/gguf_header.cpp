@@ -164,11 +164,12 @@ GgufHeader read_gguf_header(const std::string & path) {
         while (dims > 1 && ne[dims - 1] == 1) {
             dims--;
         }
+        const uint64_t offset = gguf_get_data_offset(ctx.get()) + gguf_get_tensor_offset(ctx.get(), i);
+        const uint64_t bytes = gguf_get_tensor_size(ctx.get(), i);
         header.tensors.push_back({gguf_get_tensor_name(ctx.get(), i),
                                   ggml_type_name(gguf_get_tensor_type(ctx.get(), i)),
-                                  std::vector<int64_t>(ne, ne + dims)});
-        end = std::max<uint64_t>(end, gguf_get_data_offset(ctx.get()) + gguf_get_tensor_offset(ctx.get(), i) +
-                                          gguf_get_tensor_size(ctx.get(), i));
+                                  std::vector<int64_t>(ne, ne + dims), offset, bytes});
+        end = std::max(end, offset + bytes);
     }
     if (end > header.file_bytes) {
         throw Error("GGUF_TRUNCATED", "'" + path + "' is cut off: it has " + std::to_string(header.file_bytes) +

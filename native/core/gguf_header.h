@@ -16,6 +16,8 @@ struct GgufTensor {
     std::string name;
     std::string type;
     std::vector<int64_t> shape;
+    uint64_t offset;  // of its data in the file
+    uint64_t bytes;
 };
 
 struct GgufHeader {

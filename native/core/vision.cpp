@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "vision_weights.h"
 
 #include <cstring>
 
@@ -62,6 +63,11 @@ Vision::Vision(const EngineParams & params, const Model & model, int threads, co
         throw Error("PROJECTOR_MISMATCH",
                     "'" + params.mmproj + "' has no vision encoder. Use the model's vision projector.");
     }
+    ggml_context * weights = mtmd_get_vision_weights(ctx_.get());
+    if (!params.exact_encoder && cpu_prefers_bf16()) {
+        matrices_to_bf16(weights);
+    }
+    weight_type_ = main_type(weights);
 }
 
 bool Vision::after_layer(ggml_tensor * node, bool ask, void * data) {

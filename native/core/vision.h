@@ -22,6 +22,9 @@ class Vision {
     // INVALID_ARGUMENT (size is not the encoder's) or ABORTED.
     std::vector<float> encode(const ImageSegment & image, const std::function<bool()> & cancelled);
 
+    // Type in which most weights are multiplied, as ggml names it.
+    const std::string & weight_type() const { return weight_type_; }
+
   private:
     static bool after_layer(ggml_tensor * node, bool ask, void * data);
 
@@ -29,6 +32,7 @@ class Vision {
     const std::function<bool()> * cancelled_ = nullptr;
     bool stopped_ = false;
     mtmd::context_ptr ctx_;
+    std::string weight_type_;
 };
 
 }  // namespace qvl

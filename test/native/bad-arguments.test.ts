@@ -51,6 +51,7 @@ const good: Record<string, (value: unknown) => boolean> = {
   flashAttention: () => false,
   cacheType: () => false,
   reference: () => false,
+  encoderPrecision: () => false,
   signal: () => false,
 }
 test.each(Object.entries(good))('a wrong %s of load', async (name, isGood) => {

@@ -24,6 +24,7 @@ export const small = {
   flashAttention: 'off',
   cacheType: 'f32',
   mmap: false,
+  encoderPrecision: 'auto',
 } as const
 
 /** RGB noise that is the same everywhere. */

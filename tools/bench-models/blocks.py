@@ -33,8 +33,9 @@ def make_blocks(kind: str, blocks: int, rng: np.random.Generator) -> np.ndarray:
 
     if kind == 'F32':
         return rng.normal(0, STD, blocks).astype(np.float32).view(np.uint8).reshape(blocks, 4)
-    if kind == 'F16':
-        return rng.normal(0, STD, blocks).astype(np.float16).view(np.uint8).reshape(blocks, 2)
+    if kind == 'F16':  # of a BF16 checkpoint, as Qwen's are: no number has more than eight bits
+        bits = rng.normal(0, STD, blocks).astype(np.float32).view(np.uint32) & 0xFFFF0000
+        return bits.view(np.float32).astype(np.float16).view(np.uint8).reshape(blocks, 2)
     if kind == 'Q8_0':  # d, 32 signed bytes (deviation 74)
         return np.concatenate([half(STD / 74, blocks, rng), noise(32)], axis=1)
     if kind == 'Q4_0':  # d, 32 nibbles minus 8 (deviation 4.6)

@@ -26,7 +26,7 @@ export async function measureGeneration(generation, root, precision) {
   }
   const rules = generations.find((candidate) => candidate.id === id)
   const vl = await QwenVL.load(settings)
-  const engine = await Engine.open({ ...settings, batchSize: 512, gpuLayers: 0, mmap: false })
+  const engine = await Engine.open({ ...settings, batchSize: 512, gpuLayers: 0, mmap: false, encoderPrecision: 'auto' })
   const results = []
   try {
     for (const golden of cases) {

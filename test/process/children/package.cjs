@@ -25,5 +25,6 @@ module.exports = {
     flashAttention: 'auto',
     cacheType: 'f16',
     mmap: true,
+    encoderPrecision: 'auto',
   },
 }
