@@ -25,7 +25,8 @@ export async function ask(images: readonly string[], flags: AskFlags, signal: Ab
   })
 }
 
-async function printText(stream: GenerationStream, signal: AbortSignal): Promise<void> {
+/** The text as it comes; ends with a line feed. */
+export async function printText(stream: GenerationStream, signal: AbortSignal): Promise<void> {
   let last = ''
   for await (const part of stream) {
     if (part.type !== 'text' || part.text === '') continue
@@ -36,7 +37,7 @@ async function printText(stream: GenerationStream, signal: AbortSignal): Promise
 }
 
 /** What happened, for people; `--json` has all of it. */
-function report({ images, usage, timings, finishReason }: GenerationResult): string {
+export function report({ images, usage, timings, finishReason }: GenerationResult): string {
   const ms = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`
   const rate = usage.completionTokens / (timings.generateMs / 1000)
   const pictures = images.map((entry, index) => `picture ${index + 1}: ${pictureSizes(entry)}\n`)

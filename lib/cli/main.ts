@@ -9,6 +9,8 @@ import { batch } from './batch'
 import type { BatchFlags } from './batch'
 import { build } from './build'
 import type { BuildFlags } from './build'
+import { chat } from './chat'
+import type { ChatFlags } from './chat'
 import { embed } from './embed'
 import type { EmbedFlags } from './embed'
 import { estimate } from './estimate'
@@ -57,6 +59,13 @@ withGeneration(program.command('ask'))
   .argument('[images...]', 'pictures in their order: paths, URLs or data URIs; - reads one from stdin')
   .requiredOption('-q, --question <text>', 'what to ask')
   .action((images: string[], flags: AskFlags) => ask(images, flags, signal))
+
+withGeneration(program.command('chat'))
+  .description('talk about pictures; reads a terminal, or a message a line from a pipe')
+  .argument('[images...]', 'pictures for the first message')
+  .option('--load <file>', 'go on with a conversation that /save wrote')
+  .addHelpText('after', '\nIn the conversation: /help.')
+  .action((images: string[], flags: ChatFlags) => chat(images, flags, signal))
 
 withGeneration(program.command('batch'))
   .description('answer the questions of a file, a line each; a run that was stopped is continued')

@@ -1,0 +1,37 @@
+/** What a person types into `chat`: a command, or a message with paths of pictures in it. */
+import { existsSync } from 'node:fs'
+
+const pictureName = /\.(jpe?g|png|webp|avif|tiff?|gif|svg)$/i
+/** A word: quoted, or with spaces behind backslashes, as terminals write files that are dropped on them. */
+const word = /(?<=^|\s)(?:"([^"]+)"|'([^']+)'|((?:\\.|[^\s\\])+))/g
+
+export type Typed =
+  | { readonly type: 'command'; readonly name: string; readonly args: readonly string[] }
+  | { readonly type: 'message'; readonly pictures: readonly string[]; readonly text: string }
+
+/** `/name …` is a command, unless it is the path of a file. */
+export function readTyped(line: string): Typed {
+  const [, name, rest = ''] = /^\/([a-z]+)(?:\s+(.*))?$/is.exec(line) ?? []
+  if (name !== undefined && !existsSync(`/${name}`)) {
+    return { type: 'command', name: name.toLowerCase(), args: wordsOf(rest).map(({ value }) => value) }
+  }
+  const pictures = wordsOf(line).filter(({ value }) => isPicture(value))
+  const text = pictures.reduceRight((left, { start, end }) => left.slice(0, start) + left.slice(end), line)
+  return {
+    type: 'message',
+    pictures: pictures.map(({ value }) => value),
+    text: text.replace(/\s+/g, pictures.length > 0 ? ' ' : '$&').trim(),
+  }
+}
+
+function isPicture(value: string): boolean {
+  return pictureName.test(value) && (/^(https?|file):\/\//i.test(value) || existsSync(value))
+}
+
+function wordsOf(line: string) {
+  return [...line.matchAll(word)].map(({ 0: whole, 1: double, 2: single, 3: bare = '', index }) => ({
+    value: double ?? single ?? (process.platform === 'win32' ? bare : bare.replace(/\\(.)/g, '$1')),
+    start: index,
+    end: index + whole.length,
+  }))
+}
