@@ -27,6 +27,15 @@ export type VideoProcessor = 'Qwen2VLVideoProcessor' | 'Qwen3VLVideoProcessor'
  */
 export type ToolForm = 'hermes' | 'xml' | 'qwen-agent'
 
+/** How the cookbooks of a generation tell of a screen. */
+export interface ScreenRules {
+  /** What the screen's sides are said to be: so many units each, or the pixels of the processed picture. */
+  readonly computer: number | 'processedPixels'
+  readonly mobile: number | 'processedPixels'
+  /** Actions of a phone: with `key` and `open`, or with `answer`. */
+  readonly mobileActions: 'key-open' | 'answer'
+}
+
 /** How a generation sees videos. */
 export interface VideoRules {
   /**
@@ -73,6 +82,7 @@ export interface Generation {
   readonly coordinates: 'relative1000' | 'processedPixels'
   readonly video: VideoRules
   readonly tools: ToolForm
+  readonly screen: ScreenRules
   /** Chat template for a GGUF that carries none. It knows no tools; the checkpoints' own templates may. */
   readonly chatTemplate: string
 }
@@ -184,6 +194,7 @@ const qwen2: Generation = {
   coordinates: 'relative1000',
   video: qwen2Video,
   tools: 'qwen-agent',
+  screen: { computer: 1000, mobile: 1000, mobileActions: 'key-open' },
   chatTemplate: chatml('You are a helpful assistant.'),
 }
 
@@ -206,6 +217,7 @@ const qwen3: Generation = {
   coordinates: 'relative1000',
   video: qwen3Video,
   tools: 'hermes',
+  screen: { computer: 1000, mobile: 999, mobileActions: 'answer' },
   chatTemplate: chatml(''),
 }
 
@@ -233,6 +245,7 @@ export const generations: readonly Generation[] = [
     // `tokens_per_second` of the released checkpoints; no GGUF carries it.
     video: { ...qwen2Video, time: 'seconds', ticksPerSecond: 2 },
     tools: 'hermes',
+    screen: { computer: 'processedPixels', mobile: 'processedPixels', mobileActions: 'key-open' },
   },
   qwen3,
   { ...qwen3, id: 'qwen3vlmoe', name: 'Qwen3-VL MoE', architecture: 'qwen3vlmoe', experts: true },

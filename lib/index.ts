@@ -25,6 +25,8 @@ export type { PulledModel, PullOptions } from './models/pull'
 export type { HubOptions } from './models/settings'
 export type { GenerateOptions, LoadOptions, RunOptions } from './options'
 export type { RunResult } from './run'
+export { computerUse, mobileUse } from './screen'
+export type { ComputerAction, MobileAction, Screen, ScreenModel } from './screen'
 export { answerMessage, tool, toolResult } from './tools'
 export type {
   OpenAITool,

@@ -25,6 +25,8 @@ export interface Tool {
   readonly description?: string
   /** Schema of the arguments, an object: zod, or JSON Schema. Default: it takes none. */
   readonly parameters?: OutputSchema
+  /** What the model is shown as `parameters`, for one that was trained on other words. Default: `parameters`. */
+  readonly shown?: JsonSchema
   /** Makes of checked arguments what `run` gets and `call.input` is. Throwing tells the model that the call is wrong. */
   readonly convert?: (args: never) => unknown
   /** Does it. Without it calls are the caller's to answer. */
@@ -121,23 +123,29 @@ function readTool(given: unknown, path: string): ReadTool {
   const at = isOpenAI ? `${path}.function` : path
   const fields = isOpenAI ? given.function : given
   if (!isRecord(fields)) throw invalidArgument(at, 'an object with a name', fields)
-  const { name, description, parameters, convert, run } = fields
+  const { name, description, parameters, shown, convert, run } = fields
   if (typeof name !== 'string' || !/^[\w.-]{1,128}$/.test(name))
     throw invalidArgument(`${at}.name`, 'up to 128 letters, digits, `_`, `-` or `.`', name)
   if (description !== undefined && typeof description !== 'string')
     throw invalidArgument(`${at}.description`, 'a string', description)
+  if (shown !== undefined && !isRecord(shown)) throw invalidArgument(`${at}.shown`, 'a JSON Schema', shown)
   const schema = parameters == null ? undefined : readSchema(parameters, `${at}.parameters`)
   return {
     name,
-    definition: isOpenAI ? (given as unknown as FunctionTool) : definitionOf(name, description, schema),
+    definition: isOpenAI
+      ? (given as unknown as FunctionTool)
+      : definitionOf(name, description, shown ?? schema?.json),
     schema,
     convert: handler(convert, `${at}.convert`),
     run: handler(run, `${at}.run`),
   }
 }
 
-function definitionOf(name: string, description: string | undefined, schema: ReadSchema | undefined) {
-  const parameters = schema?.json ?? { type: 'object', properties: {} }
+function definitionOf(
+  name: string,
+  description: string | undefined,
+  parameters: JsonSchema = { type: 'object', properties: {} },
+) {
   return {
     type: 'function',
     function: { name, ...(description !== undefined && { description }), parameters },

@@ -54,7 +54,7 @@ const OWNERS: Record<string, readonly string[]> = {
   sharp: ['media/image', 'grounding/draw'],
   'node-gyp-build': ['engine/platform'],
   '@huggingface/jinja': ['prompt/template'],
-  zod: ['options', 'prompt/normalise', 'output/schema'],
+  zod: ['options', 'prompt/normalise', 'output/schema', 'screen'],
   commander: ['cli/main'],
   'cli-progress': ['cli/progress'],
   '@huggingface/hub': ['models/hub', 'models/cache', 'models/settings'],
