@@ -2,8 +2,11 @@
 import { z } from 'zod'
 import { OutputError, image, user } from '../../lib'
 import type { OutputSchema, QwenVL, StreamPart } from '../../lib'
+import { schemaToGrammar } from '../../lib/engine/engine'
+import { readSchema } from '../../lib/output/schema'
 import { picture } from '../support/fixtures'
 import { collect, loadFixture, textOf } from '../support/model'
+import { randomFrom } from '../unit/grounding/random'
 
 const scene = image(picture('scene.png'), { maxPixels: 28 * 28 * 16 })
 const loud = { temperature: 1.5, topK: 0, topP: 1, maxTokens: 500 }
@@ -139,4 +142,66 @@ describe('refused before anything runs, and the next request works:', () => {
     const options = { schema: z.string(), grammar: 'root ::= "a"' }
     await expect(vl.chat('x', options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
+})
+
+test('whatever the schema, it becomes a grammar or a typed error', async () => {
+  const random = randomFrom(17)
+  const pick = <T>(...items: T[]) => items[random(items.length)]
+  const anySchema = (depth: number): unknown => {
+    const inner = () => (depth > 0 ? anySchema(depth - 1) : pick({}, true, { type: 'string' }))
+    const keywords: Array<[string, () => unknown]> = [
+      [
+        'type',
+        () => pick('object', 'array', 'string', 'integer', 'number', 'null', ['string', 'null'], [], 7),
+      ],
+      ['properties', () => ({ a: inner(), 'b c': inner(), '"\\n': inner(), '': inner() })],
+      ['required', () => pick(['a'], ['b c', 'zzz'], 'a', [7])],
+      ['items', () => pick(inner(), [inner()], false)],
+      ['prefixItems', () => [inner(), inner()]],
+      ['additionalProperties', () => pick(inner(), false, 7)],
+      ['anyOf', () => pick([inner(), inner()], [], {})],
+      ['allOf', () => [inner()]],
+      ['enum', () => pick(['a', 1, null, '"', '\\'], [])],
+      ['const', () => pick('x', { a: 1 }, -0.5)],
+      [
+        'pattern',
+        () =>
+          pick(
+            '^a+$',
+            '^(a|b){2,}[^c-d]$',
+            '^[',
+            '(?=x)',
+            '^\\\\p{L}$',
+            '^a{99999}$',
+            `^${'('.repeat(500)}$`,
+          ),
+      ],
+      ['format', () => pick('date', 'date-time', 'uuid', 'email', 'nonsense', 7)],
+      ['minimum', () => pick(-5, 0, 1e300, -1e300, 2.5, '3')],
+      ['maximum', () => pick(9, -100, 1e15, 7.5)],
+      ['minItems', () => pick(0, 3, 1999, -1, 1.5)],
+      ['maxLength', () => pick(0, 7, 1e9)],
+      ['$ref', () => pick('#', '#/properties/a', '#/$defs/x', 'http://x', 7)],
+      ['$defs', () => ({ x: inner() })],
+    ]
+    const count = 1 + random(4)
+    return Object.fromEntries(
+      Array.from({ length: count }, () => keywords[random(keywords.length)] ?? ['type', () => 'null']).map(
+        ([key, make]) => [key, make()],
+      ),
+    )
+  }
+  const outcomes = { grammar: 0, refused: 0 }
+  for (let n = 0; n < 400; n++) {
+    try {
+      const grammar = await schemaToGrammar(JSON.stringify(readSchema(anySchema(3), 'schema').forGrammar))
+      expect(grammar).toMatch(/^root ::= /m)
+      outcomes.grammar++
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'InvalidArgumentError', code: 'INVALID_ARGUMENT' })
+      outcomes.refused++
+    }
+  }
+  expect(outcomes.grammar).toBeGreaterThan(20)
+  expect(outcomes.refused).toBeGreaterThan(20)
 })

@@ -2,6 +2,7 @@
 import { AnswerReader } from '../../../lib/output/reader'
 import type { AnswerPiece, AnswerShape } from '../../../lib/output/reader'
 import type { KindOf } from '../../../lib/output/toolcalls'
+import { randomFrom } from '../grounding/random'
 
 interface Call {
   name: string
@@ -247,4 +248,57 @@ describe('Qwen-Agent', () => {
   ])('%j is told', (text, name, problem) => {
     expectAll(agent, text, { calls: [{ name, problem: expect.stringMatching(problem) as string }] })
   })
+})
+
+test.each([
+  ['hermes', hermes],
+  ['xml', xml],
+  ['qwen-agent', agent],
+  ['hermes in a thought', { ...hermes, inThought: true }],
+  ['qwen-agent that goes on', { ...agent, continues: true }],
+] as const)('whatever is written and wherever it is torn, %s gives the same and never throws', (_, shape) => {
+  const words = [
+    ...[
+      '<think>',
+      '</think>',
+      '<tool_call>',
+      '</tool_call>',
+      '<function=',
+      'f',
+      '>',
+      '<parameter=',
+      'city',
+      '\n',
+    ],
+    ...[
+      '</parameter>',
+      '</function>',
+      '{"name": "f", ',
+      '"arguments": ',
+      '{',
+      '}',
+      '"a": ',
+      '1',
+      '"',
+      '\\',
+      ',',
+      ' ',
+    ],
+    ...['✿FUNCTION✿', ': ', '✿ARGS✿', '✿RESULT✿', '✿RETURN✿', 'days', '[', ']', 'x < y', '<', '✿', '是😀'],
+  ]
+  const random = randomFrom(11)
+  for (let n = 0; n < 400; n++) {
+    const text = Array.from({ length: random(25) }, () => words[random(words.length)]).join('')
+    const whole = read(shape, [text])
+    const pieces: string[] = []
+    for (let at = 0; at < text.length;) {
+      const length = 1 + random(6)
+      pieces.push(text.slice(at, at + length))
+      at += length
+    }
+    const { order: _order, ...told } = read(shape, pieces)
+    expect({ text, ...whole }).toMatchObject({ text, ...told })
+    for (const { problem, json, arguments: given } of told.calls)
+      if (problem === undefined) expect(JSON.parse(json)).toEqual(given)
+  }
 })

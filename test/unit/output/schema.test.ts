@@ -103,6 +103,10 @@ describe('a value', () => {
 
 const deep = (levels: number): object =>
   levels === 0 ? { type: 'string' } : { type: 'array', items: deep(levels - 1) }
+const longNames = Array.from({ length: 30 }).reduce<object>(
+  (inner) => ({ type: 'object', properties: { ['是'.repeat(200)]: inner } }),
+  {},
+)
 const circle: { type: string; items?: object } = { type: 'array' }
 circle.items = circle
 
@@ -131,6 +135,7 @@ describe('refused, by place and reason:', () => {
       /alternatives beside/,
     ],
     ['what cannot be joined', { allOf: [{ type: 'string' }, { maxLength: 3 }] }, /joins by `allOf`/],
+    ['long names within long names', longNames, /more than 4000 characters on one way/],
     ['depth', deep(100), /deeper than 64/],
     ['a circle of objects', circle, /deeper than 64/],
     ['a name without end', { type: 'object', properties: { ['a'.repeat(300)]: {} } }, /more than 256/],
