@@ -99,7 +99,8 @@ function grammarSchema(schema: JsonSchema, path: string): JsonSchema {
     if (node === true) return {}
     if (!isObject(node) || Array.isArray(node)) throw invalidArgument(at, 'a JSON Schema', node)
     if (depth > mostDepth) throw refused(path, `is nested deeper than ${mostDepth} levels`)
-    if (at.length > longestPath) throw refused(path, `has names of more than ${longestPath} characters on one way`)
+    if (at.length > longestPath)
+      throw refused(path, `has names of more than ${longestPath} characters on one way`)
     if (++nodes > mostNodes) throw refused(path, `has more than ${mostNodes} parts`)
     const from = node as JsonSchema
     const inner = (child: unknown, key: string) => visit(child, `${at}.${key}`, depth + 1)

@@ -146,7 +146,7 @@ describe('refused before anything runs, and the next request works:', () => {
 
 test('whatever the schema, it becomes a grammar or a typed error', async () => {
   const random = randomFrom(17)
-  const pick = <T>(...items: T[]) => items[random(items.length)]
+  const pick = (...items: unknown[]) => items[random(items.length)]
   const anySchema = (depth: number): unknown => {
     const inner = () => (depth > 0 ? anySchema(depth - 1) : pick({}, true, { type: 'string' }))
     const keywords: Array<[string, () => unknown]> = [
@@ -184,12 +184,8 @@ test('whatever the schema, it becomes a grammar or a typed error', async () => {
       ['$ref', () => pick('#', '#/properties/a', '#/$defs/x', 'http://x', 7)],
       ['$defs', () => ({ x: inner() })],
     ]
-    const count = 1 + random(4)
-    return Object.fromEntries(
-      Array.from({ length: count }, () => keywords[random(keywords.length)] ?? ['type', () => 'null']).map(
-        ([key, make]) => [key, make()],
-      ),
-    )
+    const some = Array.from({ length: 1 + random(4) }, () => keywords[random(keywords.length)])
+    return Object.fromEntries(some.flatMap((keyword) => (keyword ? [[keyword[0], keyword[1]()]] : [])))
   }
   const outcomes = { grammar: 0, refused: 0 }
   for (let n = 0; n < 400; n++) {

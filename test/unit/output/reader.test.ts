@@ -297,7 +297,7 @@ test.each([
       at += length
     }
     const { order: _order, ...told } = read(shape, pieces)
-    expect({ text, ...whole }).toMatchObject({ text, ...told })
+    expect({ written: text, ...whole }).toMatchObject({ written: text, ...told })
     for (const { problem, json, arguments: given } of told.calls)
       if (problem === undefined) expect(JSON.parse(json)).toEqual(given)
   }
