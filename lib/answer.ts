@@ -1,7 +1,8 @@
 /** One answer to a conversation: prompt, grammar, generation, and what was generated read as thought, text, calls, value. */
 import { randomUUID } from 'node:crypto'
 import { preparePrompt } from './conversation'
-import type { PictureMemory, PromptMaker } from './conversation'
+import type { PromptMaker } from './conversation'
+import type { PictureMemory } from './reading'
 import type { ThoughtLimit } from './engine/binding'
 import { schemaToGrammar } from './engine/engine'
 import { OutputError, UnsupportedModelError } from './errors'

@@ -1,6 +1,6 @@
 /** One conversation of several turns. Only what is new is computed: the engine keeps the KV cells of earlier turns. */
 import type { Answerer } from './answer'
-import type { PictureMemory } from './conversation'
+import type { PictureMemory } from './reading'
 import { invalidArgument } from './errors'
 import { abortable } from './media/abort'
 import { checkRunOptions } from './options'

@@ -1,5 +1,5 @@
 /**
- * The memory that a picture takes in the vision encoder, known from the projector's header before any work: what would
+ * The memory that a picture or a pair of frames takes in the vision encoder, known from the projector's header before any work: what would
  * not fit can be refused, or shrunk, instead of ending the process. Pure but for `freeMemory`.
  */
 import { freemem, totalmem } from 'node:os'
@@ -46,26 +46,26 @@ export function encoderShape(
 /**
  * Bytes for encoding one picture of `pixels` processed area, an upper bound within about a fifth (measured): what lives at
  * the same time of a block's activations, four copies of the picture as numbers and four of the result; without flash
- * attention a score for each two patches and head.
+ * attention a score for each two patches and head. A video is encoded pair by pair: there are two `frames` of that area.
  */
-export function encoderBytes(shape: EncoderShape, pixels: number): number {
+export function encoderBytes(shape: EncoderShape, pixels: number, frames = 1): number {
   const { patchSize, mergeSize, width, hidden, liveRows, heads, rowWidth, flashAttention } = shape
   const patches = pixels / patchSize ** 2
   const activations = patches * Math.max(liveRows * width, 3 * width + hidden)
-  const picture = 4 * 3 * pixels
+  const picture = 4 * 3 * pixels * frames
   const rows = (4 * patches * rowWidth) / mergeSize ** 2
   const scores = flashAttention ? 0 : patches ** 2 * heads
   return 4 * (activations + picture + rows + scores)
 }
 
-/** Largest processed area in pixels that takes at most `bytes`; whole tokens, at least one. */
-export function affordablePixels(shape: EncoderShape, bytes: number): number {
+/** Largest processed area in pixels that takes at most `bytes`; whole tokens, at least one. Of a frame, in a pair. */
+export function affordablePixels(shape: EncoderShape, bytes: number, frames = 1): number {
   const token = (shape.patchSize * shape.mergeSize) ** 2
   let [fits, tooMany] = [1, 1 << 20]
-  if (encoderBytes(shape, tooMany * token) <= bytes) return tooMany * token
+  if (encoderBytes(shape, tooMany * token, frames) <= bytes) return tooMany * token
   while (tooMany - fits > 1) {
     const tokens = Math.floor((fits + tooMany) / 2)
-    if (encoderBytes(shape, tokens * token) <= bytes) fits = tokens
+    if (encoderBytes(shape, tokens * token, frames) <= bytes) fits = tokens
     else tooMany = tokens
   }
   return fits * token

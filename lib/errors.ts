@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'VIDEO_SOURCE'
   | 'VIDEO_CORRUPT'
   | 'VIDEO_TOO_SHORT'
+  | 'VIDEO_TOO_LARGE'
   | 'VIDEO_FRAME_SIZES'
   | 'HUB_NOT_FOUND'
   | 'HUB_ACCESS_DENIED'
@@ -81,7 +82,7 @@ export class ModelLoadError extends QwenVLError {}
 export class UnsupportedModelError extends QwenVLError {}
 /** A picture could not be read, is too large, or comes from a refused place. */
 export class ImageError extends QwenVLError {}
-/** A video could not be read: no ffmpeg, no video, too few frames, frames of different sizes. */
+/** A video could not be read: no ffmpeg, no video, too few frames, frames of different sizes or too large. */
 export class VideoError extends QwenVLError {}
 /** A model could not be had from its hub or kept in the cache: no such file, no access, no network, wrong bytes, no room. */
 export class DownloadError extends QwenVLError {}

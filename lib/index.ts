@@ -1,7 +1,7 @@
 /** Public names, nothing else. */
 export { QwenVL } from './qwenvl'
 export type { ModelInfo, PromptInspection } from './qwenvl'
-export type { ImageCost } from './conversation'
+export type { ImageCost, VideoCost } from './encoding'
 export type { Estimate } from './estimate'
 export { Chat } from './chat'
 export type { ChatOptions } from './chat'
@@ -40,7 +40,16 @@ export type {
 export type { JsonSchema, OutputSchema, ValueOf } from './output/schema'
 export { systemReport } from './system'
 export type { SystemReport } from './system'
-export { assistant, image, imageEmbedding, system, text, user, video } from './prompt/messages'
+export {
+  assistant,
+  image,
+  imageEmbedding,
+  system,
+  text,
+  user,
+  video,
+  videoEmbedding,
+} from './prompt/messages'
 export type {
   ContentPart,
   ImageEmbedding,
@@ -54,6 +63,7 @@ export type {
   Role,
   TextPart,
   ToolCall,
+  VideoEmbedding,
   VideoOptions,
   VideoPart,
   VideoSource,

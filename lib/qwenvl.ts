@@ -2,31 +2,26 @@
 import { answer, renderOptions } from './answer'
 import { Chat } from './chat'
 import type { ChatOptions } from './chat'
-import {
-  countPromptTokens,
-  encoderOf,
-  findPadToken,
-  measurePicture,
-  preparePrompt,
-  readPicture,
-} from './conversation'
-import type { ImageCost, PreparedPrompt, PromptMaker } from './conversation'
+import { countPromptTokens, findPadToken, preparePrompt } from './conversation'
+import type { PreparedPrompt, PromptMaker } from './conversation'
+import { embedClip, embedPicture, measureClip, measurePicture } from './encoding'
+import type { ImageCost, VideoCost } from './encoding'
 import { affordablePixels, encoderShape, freeMemory } from './cost'
 import { usualContext, withDeclared } from './declared'
 import type { GgufHeader } from './engine/binding'
 import { Engine, initializedAddon, inspectGguf } from './engine/engine'
 import { estimate } from './estimate'
-import { AbortError, fromNative, invalidArgument, throwIfAborted } from './errors'
+import { invalidArgument, throwIfAborted } from './errors'
 import type { Generator } from './generate'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
 import type { Generation, GenerationId, SamplingDefaults } from './generations'
+import { temporalPatch } from './media/videosampling'
 import { localFiles } from './models/local'
 import { pull } from './models/pull'
 import { checkGenerateOptions, checkLoadOptions, checkRunOptions } from './options'
 import type { GenerateOptions, LoadOptions, RunOptions } from './options'
 import type { OutputSchema, ValueOf } from './output/schema'
-import { imageEmbedding } from './prompt/messages'
-import type { ContentPart, ImageEmbedding, MessagesInput } from './prompt/messages'
+import type { ContentPart, ImageEmbedding, MessagesInput, VideoEmbedding } from './prompt/messages'
 import { normaliseContent, normaliseMessages } from './prompt/normalise'
 import { ChatTemplate } from './prompt/template'
 import { run } from './run'
@@ -212,23 +207,23 @@ export class QwenVL implements AsyncDisposable {
     const [part] = normaliseContent([picture], 'picture')
     if (part?.type === 'embedding') return part.embedding
     if (part?.type !== 'image') throw invalidArgument('picture', 'a picture: image(source)', picture)
-    const { engine } = this.#maker
-    encoderOf(this.#maker)
-    const { pixels, width, height, tokens, grid, hash, original } = await readPicture(
-      this.#maker,
-      part,
-      signal,
-    )
-    const data = await encode(engine, { pixels, width, height, count: tokens }, signal)
-    return imageEmbedding({
-      data,
-      grid,
-      tokens,
-      width: engine.info.embeddingWidth,
-      hash,
-      processed: { width, height },
-      original,
-    })
+    return embedPicture(this.#maker, part, signal)
+  }
+
+  /**
+   * What the vision encoder makes of one video. The result is a message part: decoding and encoding are paid once.
+   * @throws InvalidArgumentError, VideoError, ImageError, UnsupportedModelError PROJECTOR_MISSING, ContextOverflowError
+   *   for a video that no prompt could hold, AbortError
+   */
+  async embedVideo(
+    clip: ContentPart,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<VideoEmbedding> {
+    throwIfAborted(signal)
+    const [part] = normaliseContent([clip], 'clip')
+    if (part?.type === 'video_embedding') return part.embedding
+    if (part?.type !== 'video') throw invalidArgument('clip', 'a video: video(source)', clip)
+    return embedClip(this.#maker, part, signal)
   }
 
   /**
@@ -243,6 +238,20 @@ export class QwenVL implements AsyncDisposable {
     const [part] = normaliseContent([picture], 'picture')
     if (part?.type !== 'image') throw invalidArgument('picture', 'a picture: image(source)', picture)
     return measurePicture(this.#maker, part, signal)
+  }
+
+  /**
+   * What a video would cost: frames, their processed size, tokens, and memory in the encoder. No frame of a file is
+   * decoded; of a list the first one's header is read. A video that would be refused is measured too.
+   * @throws InvalidArgumentError, VideoError, ImageError, UnsupportedModelError PROJECTOR_MISSING, AbortError
+   */
+  async measureVideo(
+    clip: ContentPart,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<VideoCost> {
+    const [part] = normaliseContent([clip], 'clip')
+    if (part?.type !== 'video') throw invalidArgument('clip', 'a video: video(source)', clip)
+    return measureClip(this.#maker, part, signal)
   }
 
   /** Tokens that a conversation takes as a prompt. Pictures are measured, not decoded. @throws like `chat()` */
@@ -309,32 +318,17 @@ function measuredEncoder(
   const device = initializedAddon()
     .devices()
     .find(({ description }) => description === info.encoderDevice)
-  return { ...shape, affordablePixels: affordablePixels(shape, encoderMemory ?? freeMemory(device)) }
+  const bytes = encoderMemory ?? freeMemory(device)
+  const affordable = {
+    picture: affordablePixels(shape, bytes),
+    frame: affordablePixels(shape, bytes, temporalPatch),
+  }
+  return { ...shape, affordable }
 }
 
 function imageSizes(generation: Generation, options: LoadOptions): ModelInfo['image'] {
   const { factor, minPixels, maxPixels } = generation
   return { factor, minPixels: options.minPixels ?? minPixels, maxPixels: options.maxPixels ?? maxPixels }
-}
-
-function encode(
-  engine: Engine,
-  picture: { pixels: Uint8Array; width: number; height: number; count: number },
-  signal: AbortSignal | undefined,
-): Promise<Float32Array> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(new AbortError(signal.reason))
-      return
-    }
-    const request = engine.submit({ kind: 'encode', ...picture }, (event) => {
-      if (event.type === 'embedding') resolve(event.data)
-      if (event.type === 'error') reject(fromNative(event))
-      if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after an embedding
-      if (event.type === 'end' || event.type === 'error') signal?.removeEventListener('abort', request.cancel)
-    })
-    signal?.addEventListener('abort', request.cancel, { once: true })
-  })
 }
 
 /** Async functions never throw synchronously. */

@@ -1,7 +1,7 @@
 /** Answers with tools: what the model calls is run and told to it, until it answers. */
 import { answer } from './answer'
 import type { Answerer } from './answer'
-import type { PictureMemory } from './conversation'
+import type { PictureMemory } from './reading'
 import { ToolError } from './errors'
 import { abortable } from './media/abort'
 import type { RunOptions } from './options'

@@ -1,4 +1,4 @@
-/** `ask`: a question about pictures, the answer as it is generated. */
+/** `ask`: a question about pictures and videos, the answer as it is generated. */
 import { system, user } from '../index'
 import type { GenerationResult, GenerationStream } from '../index'
 import { generateOptions } from './generation'
@@ -6,16 +6,18 @@ import type { GenerationFlags } from './generation'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
 import { json, print } from './output'
-import { picture, pictureSizes } from './picture'
+import { clip, picture, pictureSizes, videoSizes } from './picture'
+import type { VideoFlags } from './picture'
 
-export interface AskFlags extends ModelFlags, GenerationFlags {
+export interface AskFlags extends ModelFlags, GenerationFlags, VideoFlags {
   readonly question: string
+  readonly video: readonly string[]
 }
 
 export async function ask(images: readonly string[], flags: AskFlags, signal: AbortSignal): Promise<void> {
   const messages = [
     ...(flags.system === undefined ? [] : [system(flags.system)]),
-    user(...images.map(picture), flags.question),
+    user(...images.map(picture), ...flags.video.map((source) => clip(source, flags)), flags.question),
   ]
   await withModel(flags, signal, async (model) => {
     const stream = model.stream(messages, { ...generateOptions(flags), signal })
@@ -37,12 +39,14 @@ export async function printText(stream: GenerationStream, signal: AbortSignal): 
 }
 
 /** What happened, for people; `--json` has all of it. */
-export function report({ images, usage, timings, finishReason }: GenerationResult): string {
+export function report({ images, videos, usage, timings, finishReason }: GenerationResult): string {
   const ms = (value: number) => `${value.toFixed(value < 10 ? 1 : 0)} ms`
   const rate = usage.completionTokens / (timings.generateMs / 1000)
   const pictures = images.map((entry, index) => `picture ${index + 1}: ${pictureSizes(entry)}\n`)
+  const clips = videos.map((entry, index) => `video ${index + 1}: ${videoSizes(entry)}\n`)
   return [
     ...pictures,
+    ...clips,
     `read pictures ${ms(timings.decodeImageMs)}, encode ${ms(timings.encodeMs)}, `,
     `prefill ${usage.promptTokens} tokens ${ms(timings.prefillMs)}, `,
     `generate ${usage.completionTokens} tokens ${ms(timings.generateMs)} (${rate.toFixed(1)}/s), ended by ${finishReason}\n`,

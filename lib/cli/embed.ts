@@ -1,36 +1,45 @@
-/** `embed`: a picture through the vision encoder into a file of bare numbers. */
+/** `embed`: a picture or a video through the vision encoder into a file of bare numbers. */
 import { writeFile } from 'node:fs/promises'
 import { endianness } from 'node:os'
+import { InvalidArgumentError } from '../errors'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
 import { json, print } from './output'
-import { picture, pictureSizes } from './picture'
+import { clip, picture, pictureSizes, videoSizes } from './picture'
+import type { VideoFlags } from './picture'
 
-export interface EmbedFlags extends ModelFlags {
+export interface EmbedFlags extends ModelFlags, VideoFlags {
   readonly out: string
+  readonly video?: string
 }
 
-export async function embed(source: string, flags: EmbedFlags, signal: AbortSignal): Promise<void> {
+export async function embed(
+  image: string | undefined,
+  flags: EmbedFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const { video, out } = flags
+  const [source = ''] = [image, video].filter((given) => given !== undefined)
+  if (source === '' || (image !== undefined && video !== undefined))
+    throw new InvalidArgumentError('INVALID_ARGUMENT', 'Pass one picture, or one video: --video <source>.')
   await withModel(flags, signal, async (model) => {
-    const { data, ...facts } = await model.embedImage(picture(source), { signal })
+    const { data, ...facts } =
+      video === undefined
+        ? await model.embedImage(picture(source), { signal })
+        : await model.embedVideo(clip(source, flags), { signal })
     const bytes = littleEndian(data)
-    await writeFile(flags.out, bytes, { signal })
-    const { tokens, width, grid, processed, original, hash } = facts
+    await writeFile(out, bytes, { signal })
     const summary = {
-      file: flags.out,
+      file: out,
       bytes: bytes.length,
-      type: 'float32',
       byteOrder: 'little-endian',
-      shape: [tokens, width],
-      grid,
-      tokens,
-      width,
-      processed,
-      original,
-      hash,
+      shape: [facts.tokens, facts.width],
+      ...facts,
+      type: 'float32',
     }
-    const line = `${flags.out}: ${tokens} × ${width} float32, little-endian, ${bytes.length} bytes; ${pictureSizes(facts)}\n`
-    await print(flags.json ? json(summary) : line, signal)
+    const sizes = facts.type === 'embedding' ? pictureSizes(facts) : videoSizes(facts)
+    const shape = `${facts.tokens} × ${facts.width} float32, little-endian, ${bytes.length} bytes`
+    await print(flags.json ? json(summary) : `${out}: ${shape}; ${sizes}\n`, signal)
   })
 }
 

@@ -6,7 +6,7 @@ import type { MessagesInput, PromptInspection } from '../index'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
 import { json, print } from './output'
-import { pictureSizes } from './picture'
+import { pictureSizes, videoSizes } from './picture'
 
 export interface InspectFlags extends ModelFlags {
   /** Path of a JSON file, or `-`. */
@@ -34,11 +34,13 @@ async function readMessages(path: string): Promise<MessagesInput> {
 
 /** The inspection for people: ids of a text run in rows, a picture's ids as one line. */
 export function describe(inspection: PromptInspection): string {
-  const { text, tokens, images, ropeDelta } = inspection
+  const { text, tokens, images, videos, ropeDelta } = inspection
   const pictures = images.map((entry, index) => `  ${index + 1}  ${pictureSizes(entry)}`)
+  const clips = videos.map((entry, index) => `  ${index + 1}  ${videoSizes(entry)}`)
   const sections = [
     ['prompt', indent(text)],
     ...(pictures.length > 0 ? [['pictures', ...pictures]] : []),
+    ...(clips.length > 0 ? [['videos', ...clips]] : []),
     [
       `tokens: ${tokens.length}, rope delta ${ropeDelta}`,
       ...runsOf(inspection).map((run) => describeRun(run, inspection)),

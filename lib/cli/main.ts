@@ -35,7 +35,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 const program = new Command('qwenvl-native')
-  .description('Ask Qwen-VL models (GGUF) about pictures, on this machine.')
+  .description('Ask Qwen-VL models (GGUF) about pictures and videos, on this machine.')
   .version(packageVersion())
   .showSuggestionAfterError(false)
   .configureOutput({ outputError: (text, write) => write(`${text.trim()}\n`) })
@@ -48,16 +48,18 @@ Examples:
   $ export QWENVL_MODEL=m.gguf QWENVL_MMPROJ=mmproj.gguf
   $ qwenvl-native ask before.png after.png -q "What changed?" --max-tokens 200
   $ qwenvl-native ask receipt.jpg -q "The total?" --temperature 0 --json
+  $ qwenvl-native ask --video clip.mp4 --fps 1 -q "What happens?"
   $ qwenvl-native inspect --messages messages.json
   $ qwenvl-native embed dog.jpg --out dog.f32
 
 Every command explains itself: qwenvl-native help ask`,
   )
 
-withGeneration(program.command('ask'))
-  .description('answer a question, about pictures or without; the answer is streamed to stdout')
+withVideo(withGeneration(program.command('ask')))
+  .description('answer a question, about pictures, videos or neither; the answer is streamed to stdout')
   .argument('[images...]', 'pictures in their order: paths, URLs or data URIs; - reads one from stdin')
   .requiredOption('-q, --question <text>', 'what to ask')
+  .option('--video <source>', 'a video behind the pictures; may be given several times', collect, [])
   .action((images: string[], flags: AskFlags) => ask(images, flags, signal))
 
 withGeneration(program.command('chat'))
@@ -76,11 +78,14 @@ withGeneration(program.command('batch'))
   .option('--retry', 'do lines again that ended in an error', false)
   .action((input: string, output: string, flags: BatchFlags) => batch(input, output, flags, signal))
 
-withModel(program.command('embed'))
-  .description('write what the vision encoder makes of a picture: little-endian float32, row after row')
-  .argument('<image>', 'path, URL or data URI; - reads it from stdin')
+withVideo(withModel(program.command('embed')))
+  .description(
+    'write what the vision encoder makes of a picture or a video: little-endian float32, row after row',
+  )
+  .argument('[image]', 'path, URL or data URI; - reads it from stdin')
   .requiredOption('-o, --out <file>', 'file to write')
-  .action((picture: string, flags: EmbedFlags) => embed(picture, flags, signal))
+  .option('--video <source>', 'a video instead of a picture')
+  .action((image: string | undefined, flags: EmbedFlags) => embed(image, flags, signal))
 
 withModel(program.command('inspect'))
   .description('show what the model really sees: prompt, token ids, picture sizes, positions')
@@ -174,6 +179,19 @@ function count(text: string): number {
   if (!Number.isInteger(value) || value < 1)
     throw new InvalidArgumentError('It has to be a whole number from 1.')
   return value
+}
+
+/** The options of commands that look at videos. */
+function withVideo(command: Command): Command {
+  return command
+    .option('--fps <x>', 'frames of a video to look at per second (default: 2)', number)
+    .option('--max-frames <n>', 'most frames of a video (default: 768)', number)
+    .option('--total-pixels <n>', 'largest area of all pairs of frames together: fewer tokens', number)
+    .option('--ffmpeg <file>', 'the ffmpeg program, ffprobe beside it (default: from PATH)')
+}
+
+function collect(value: string, values: readonly string[]): string[] {
+  return [...values, value]
 }
 
 /** The ranges are checked by the API. */

@@ -13,13 +13,14 @@ export interface ModelFlags {
   readonly gpuLayers?: number
   readonly minPixels?: number
   readonly maxPixels?: number
+  readonly ffmpeg?: string
   readonly json: boolean
   readonly verbose: boolean
 }
 
 /** @throws InvalidArgumentError where no model is named */
 export function modelOptions(flags: ModelFlags): LoadOptions {
-  const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels } = flags
+  const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels, ffmpeg } = flags
   if (!model) {
     throw new InvalidArgumentError(
       'INVALID_ARGUMENT',
@@ -34,6 +35,7 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
     ...(gpuLayers !== undefined && { gpuLayers }),
     ...(minPixels !== undefined && { minPixels }),
     ...(maxPixels !== undefined && { maxPixels }),
+    ...(ffmpeg && { ffmpegPath: ffmpeg }),
   }
 }
 

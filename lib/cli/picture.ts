@@ -1,10 +1,33 @@
-/** Pictures on the command line: where they come from, how their sizes are printed. */
-import { image } from '../index'
-import type { Grid, ImagePart, Size } from '../index'
+/** Pictures and videos on the command line: where they come from, how their sizes are printed. */
+import { image, video } from '../index'
+import type { Grid, ImagePart, Size, VideoPart, VideoReport } from '../index'
+
+/** What of a video is looked at. */
+export interface VideoFlags {
+  readonly fps?: number
+  readonly maxFrames?: number
+  readonly totalPixels?: number
+}
 
 /** A path, URL or data URI; `-` is what comes on stdin. */
 export function picture(source: string): ImagePart {
   return image(source === '-' ? process.stdin : source)
+}
+
+/** As `picture`. */
+export function clip(source: string, { fps, maxFrames, totalPixels }: VideoFlags): VideoPart {
+  return video(source === '-' ? process.stdin : source, {
+    ...(fps !== undefined && { fps }),
+    ...(maxFrames !== undefined && { maxFrames }),
+    ...(totalPixels !== undefined && { totalPixels }),
+  })
+}
+
+/** E.g. "8 frames, 2 per second, 1920×1080 → 616×336 pixels, grid 4×24×44, 1056 tokens". */
+export function videoSizes(
+  report: Pick<VideoReport, 'frames' | 'sampleFps' | 'original' | 'processed' | 'grid' | 'tokens'>,
+): string {
+  return `${report.frames} frames, ${Number(report.sampleFps.toFixed(2))} per second, ${pictureSizes(report)}`
 }
 
 /** E.g. "640×480 → 644×476 pixels, grid 1×34×46, 391 tokens". */

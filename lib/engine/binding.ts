@@ -105,6 +105,8 @@ export type Segment =
   | {
       /** `[count × embeddingWidth]` from an earlier encode. */
       readonly embedding: Float32Array
+      /** As above. */
+      readonly order?: number
       readonly hash: string
       readonly count: number
       readonly positions: Int32Array

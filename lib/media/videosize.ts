@@ -1,5 +1,5 @@
 /** How large the frames of a video become: the budgets of the reference, shared by all frames. Pure. */
-import { invalidArgument } from '../errors'
+import { VideoError, invalidArgument } from '../errors'
 import type { VideoProcessor } from '../generations'
 import type { VideoOptions } from '../prompt/messages'
 import { fitSize, roundHalfToEven, smartResize, tokenCount } from './geometry'
@@ -25,6 +25,10 @@ export interface VideoGeometry {
   readonly minPixels: number
   readonly maxPixels: number
   readonly reference: VideoReference
+  /** Largest processed area of a frame that the encoder has memory for. Default: any. */
+  readonly affordablePixels?: number | undefined
+  /** What becomes of frames that would need more. Default: an error. */
+  readonly largeFrames?: 'refuse' | 'shrink' | undefined
 }
 
 /** What becomes of a video. `width` and `height` are those of a processed frame. */
@@ -45,7 +49,8 @@ const minImageTokens = 4
 /**
  * Processed size, grid and tokens of `frames` frames of `original` size (upright).
  * @throws {ImageError} IMAGE_ASPECT_RATIO
- * @throws {InvalidArgumentError} for bounds that contradict each other
+ * @throws {VideoError} VIDEO_TOO_LARGE past `affordablePixels`
+ * @throws {InvalidArgumentError} for bounds that contradict each other, or that the reference does not have
  */
 export function videoLayout(
   original: Size,
@@ -57,7 +62,9 @@ export function videoLayout(
   const size = processedSize(original, frames, options, geometry)
   const t = Math.ceil(frames / temporalPatch)
   const grid = { t, h: size.height / patchSize, w: size.width / patchSize }
-  return { ...size, grid, tokens: tokenCount(grid, mergeSize) }
+  const layout = { ...size, grid, tokens: tokenCount(grid, mergeSize) }
+  if (size.width * size.height > (geometry.affordablePixels ?? Infinity)) throw tooLarge(layout, geometry)
+  return layout
 }
 
 /**
@@ -76,12 +83,30 @@ function processedSize(
   original: Size,
   frames: number,
   options: VideoSizeOptions,
+  geometry: VideoGeometry,
+): Size {
+  const factor = geometry.patchSize * geometry.mergeSize
+  const wanted = wantedSize(options, factor)
+  if (wanted) return wanted
+  const size = boundedSize(original, frames, options, geometry)
+  const { largeFrames, affordablePixels: maxPixels = Infinity } = geometry
+  if (largeFrames !== 'shrink' || size.width * size.height <= maxPixels) return size
+  return fitSize(original.height, original.width, { factor, minPixels: 0, maxPixels })
+}
+
+function boundedSize(
+  original: Size,
+  frames: number,
+  options: VideoSizeOptions,
   { patchSize, mergeSize, processor, minPixels, maxPixels, reference }: VideoGeometry,
 ): Size {
   const factor = patchSize * mergeSize
-  const wanted = wantedSize(options, factor)
-  if (wanted) return wanted
   if (reference === 'qwen-vl-utils') return utilsSize(original, frames, options, factor)
+  if (options.totalPixels !== undefined) {
+    const instead = processor === 'Qwen3VLVideoProcessor' ? 'all frames together' : 'each frame'
+    const expected = `absent with \`reference: 'transformers'\`, which has no such bound; its \`maxPixels\` bounds ${instead}`
+    throw invalidArgument('totalPixels', expected, options.totalPixels)
+  }
   const bounds = { minPixels: options.minPixels ?? minPixels, maxPixels: options.maxPixels ?? maxPixels }
   if (processor === 'Qwen3VLVideoProcessor') return clipSize(original, frames, factor, bounds)
   return smartResize(original.height, original.width, { factor, ...bounds })
@@ -135,4 +160,16 @@ function utilsResize({ height, width }: Size, factor: number, minPixels: number,
   if (maxPixels < minPixels)
     throw invalidArgument('maxPixels', `at least \`minPixels\` (${minPixels})`, maxPixels)
   return fitSize(height, width, { factor, minPixels, maxPixels, reference: 'qwen-vl-utils' })
+}
+
+function tooLarge(
+  { width, height, tokens }: VideoLayout,
+  { affordablePixels = 0 }: VideoGeometry,
+): VideoError {
+  return new VideoError(
+    'VIDEO_TOO_LARGE',
+    `At ${width}×${height} pixels a frame the encoder would need more memory for two of them than it may take. Pass ` +
+      `\`maxPixels: ${affordablePixels}\` or less, load with \`largeImages: 'shrink'\`, or raise \`encoderMemory\`.`,
+    { details: { width, height, tokens, maxPixels: affordablePixels } },
+  )
 }

@@ -133,8 +133,37 @@ export interface ImageEmbedding {
   readonly original?: Size | undefined
 }
 
+/**
+ * What the vision encoder made of a video; a content part, so that its frames are decoded and encoded only once. Sizes
+ * and times as in a `VideoReport`.
+ */
+export interface VideoEmbedding {
+  readonly type: 'video_embedding'
+  /** Pair after pair of frames, row after row: `tokens * width` values. */
+  readonly data: Float32Array
+  /** In vision patches; `t` counts pairs of frames. */
+  readonly grid: Grid
+  /** Rows of all pairs. */
+  readonly tokens: number
+  readonly width: number
+  /** Identity of pixels and size, of each pair. */
+  readonly hashes: readonly string[]
+  readonly original: Size
+  readonly processed: Size
+  readonly frames: number
+  readonly sampleFps: number
+  readonly times: readonly number[]
+}
+
 export type ContentPart =
-  TextPart | ImagePart | VideoPart | QwenPart | OpenAIImagePart | OpenAIVideoPart | ImageEmbedding
+  | TextPart
+  | ImagePart
+  | VideoPart
+  | QwenPart
+  | OpenAIImagePart
+  | OpenAIVideoPart
+  | ImageEmbedding
+  | VideoEmbedding
 
 /** A call of a tool in an assistant's message, as OpenAI's API writes it. */
 export interface ToolCall {
@@ -195,21 +224,44 @@ export function video(source: VideoSource, options: VideoOptions = {}): VideoPar
 }
 
 const brand = Symbol.for('qwenvl-native.embedding')
+const videoBrand = Symbol.for('qwenvl-native.video-embedding')
 
 /**
  * An embedding as a content part, from `embedImage()` or from stored values of it.
  * @throws InvalidArgumentError when `data` is not `tokens` rows of `width` values.
  */
 export function imageEmbedding(fields: Omit<ImageEmbedding, 'type'>): ImageEmbedding {
-  const { data, tokens, width } = fields
-  if (!isFloat32Array(data)) throw invalidArgument('data', 'a Float32Array', data)
-  if (data.length !== tokens * width) {
-    throw invalidArgument('data', `${tokens} rows of ${width} values`, data.length)
-  }
+  checkRows(fields)
   return Object.defineProperty({ ...fields, type: 'embedding' as const }, brand, { value: true })
 }
 
 /** True for what `imageEmbedding` made, also in another copy of this package. */
 export function isImageEmbedding(value: unknown): value is ImageEmbedding {
   return typeof value === 'object' && value !== null && brand in value
+}
+
+/**
+ * A video's embedding as a content part, from `embedVideo()` or from stored values of it.
+ * @throws InvalidArgumentError when `data` is not `tokens` rows of `width` values, or a pair lacks its hash or time.
+ */
+export function videoEmbedding(fields: Omit<VideoEmbedding, 'type'>): VideoEmbedding {
+  checkRows(fields)
+  const { grid, hashes, times } = fields
+  for (const [name, values] of Object.entries({ hashes, times })) {
+    if (values.length !== grid.t)
+      throw invalidArgument(name, `one for each of ${grid.t} pairs`, values.length)
+  }
+  return Object.defineProperty({ ...fields, type: 'video_embedding' as const }, videoBrand, { value: true })
+}
+
+/** True for what `videoEmbedding` made, also in another copy of this package. */
+export function isVideoEmbedding(value: unknown): value is VideoEmbedding {
+  return typeof value === 'object' && value !== null && videoBrand in value
+}
+
+function checkRows({ data, tokens, width }: Pick<ImageEmbedding, 'data' | 'tokens' | 'width'>): void {
+  if (!isFloat32Array(data)) throw invalidArgument('data', 'a Float32Array', data)
+  if (data.length !== tokens * width) {
+    throw invalidArgument('data', `${tokens} rows of ${width} values`, data.length)
+  }
 }

@@ -3,13 +3,14 @@ import { isInt32Array } from 'node:util/types'
 import { z } from 'zod'
 import { InvalidArgumentError, invalidArgument } from '../errors'
 import type { ImageSource } from '../media/source'
-import { isImageEmbedding } from './messages'
+import { isImageEmbedding, isVideoEmbedding } from './messages'
 import type {
   ContentPart,
   ImageEmbedding,
   ImageOptions,
   Role,
   ToolCall,
+  VideoEmbedding,
   VideoOptions,
   VideoSource,
 } from './messages'
@@ -19,6 +20,7 @@ export type NormalisedPart =
   | { readonly type: 'image'; readonly source: ImageSource; readonly options: ImageOptions }
   | { readonly type: 'video'; readonly source: VideoSource; readonly options: VideoOptions }
   | { readonly type: 'embedding'; readonly embedding: ImageEmbedding }
+  | { readonly type: 'video_embedding'; readonly embedding: VideoEmbedding }
 
 export interface NormalisedMessage {
   readonly role: Role
@@ -176,6 +178,7 @@ function normaliseMessage(input: unknown, path: string): NormalisedMessage {
 function normalisePart(part: unknown, path: string): NormalisedPart {
   if (typeof part === 'string') return { type: 'text', text: part }
   if (isImageEmbedding(part)) return { type: 'embedding', embedding: part }
+  if (isVideoEmbedding(part)) return { type: 'video_embedding', embedding: part }
   if (!isRecord(part)) throw invalidArgument(path, 'a string or a content part', part)
   const type = part.type ?? ['text', 'image', 'image_url', 'video', 'video_url'].find((key) => key in part)
   switch (type) {
@@ -203,6 +206,8 @@ function normalisePart(part: unknown, path: string): NormalisedPart {
     }
     case 'embedding':
       throw invalidArgument(path, 'an embedding made by embedImage() or imageEmbedding()', part)
+    case 'video_embedding':
+      throw invalidArgument(path, 'an embedding made by embedVideo() or videoEmbedding()', part)
     default:
       throw invalidArgument(`${path}.type`, "'text', 'image', 'image_url', 'video' or 'video_url'", type)
   }

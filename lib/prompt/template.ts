@@ -227,7 +227,8 @@ function templateMessage(message: NormalisedMessage, content?: string): Record<s
 
 function templatePart(part: NormalisedPart): Record<string, string> {
   if (part.type === 'text') return { ...part }
-  return part.type === 'video' ? { type: 'video', video: '' } : { type: 'image', image: '' }
+  const isVideo = part.type === 'video' || part.type === 'video_embedding'
+  return isVideo ? { type: 'video', video: '' } : { type: 'image', image: '' }
 }
 
 function hasExactTokens(message: NormalisedMessage): boolean {

@@ -27,9 +27,11 @@ export type Medium = {
   | Clip
 )
 
-/** The frames of a video, two by two: `grid.t` pairs. */
+/** The frames of a video, two by two: `grid.t` pairs, all as pixels or all encoded. */
 export interface Clip {
-  readonly pairs: ReadonlyArray<{ readonly pixels: Uint8Array; readonly hash: string }>
+  readonly pairs: ReadonlyArray<
+    { readonly hash: string } & ({ readonly pixels: Uint8Array } | { readonly embedding: Float32Array })
+  >
   readonly width: number
   readonly height: number
   /** Place of each pair on the time axis, where they stand in one block. */
@@ -165,8 +167,9 @@ function encoderInputs(medium: Medium) {
   if ('embedding' in medium) return [{ embedding: medium.embedding, hash: medium.hash, count }]
   const { width, height } = medium
   if (!('pairs' in medium)) return [{ pixels: medium.pixels, width, height, hash: medium.hash, count }]
-  return medium.pairs.map(({ pixels, hash }, order) => {
-    return { pixels, width, height, frames: 2 as const, order, hash, count: count / medium.pairs.length }
+  return medium.pairs.map((pair, order) => {
+    const common = { ...pair, order, count: count / medium.pairs.length }
+    return 'embedding' in common ? common : { ...common, width, height, frames: 2 as const }
   })
 }
 

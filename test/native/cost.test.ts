@@ -1,6 +1,7 @@
 /** A picture's price, known before it is paid: what the encoder has no memory for is refused or shrunk. */
-import { QwenVL, image, user } from '../../lib'
-import { pair, picture, small } from '../support/fixtures'
+import { join } from 'node:path'
+import { QwenVL, image, user, video } from '../../lib'
+import { pair, picture, root, small } from '../support/fixtures'
 import { greedy, loadFixture } from '../support/model'
 
 const scene = picture('scene.png')
@@ -51,9 +52,50 @@ test("largeImages: 'shrink' takes fewer pixels instead", async () => {
   ).toBe(tokens)
 })
 
+describe('a video', () => {
+  const clip = join(root, 'test/fixtures/video/clip.mp4')
+  const sizes = { minPixels: 4 * 784, maxPixels: 12 * 784 }
+  const asked = video(clip, { fps: 2, ...sizes })
+
+  test('is measured as it then becomes, and no frame is decoded', async () => {
+    await using vl = await loadFixture()
+    const { encoderBytes, ...measured } = await vl.measureVideo(asked)
+    const embedded = await vl.embedVideo(asked)
+    expect(embedded).toMatchObject(measured)
+    expect(encoderBytes).toBeGreaterThan(2 * measured.processed.width * measured.processed.height)
+  })
+
+  test('whose pairs of frames need more memory than the encoder may take is refused, or shrunk', async () => {
+    await using unlimited = await loadFixture()
+    const whole = await unlimited.measureVideo(asked)
+    const limits = { encoderMemory: whole.encoderBytes - 1 }
+    await using vl = await loadFixture(limits)
+    const prompt = [user(asked, 'What?')]
+    for (const action of [
+      () => vl.embedVideo(asked),
+      () => vl.chat(prompt, greedy),
+      () => vl.countTokens(prompt),
+    ]) {
+      await expect(action()).rejects.toMatchObject({
+        name: 'VideoError',
+        code: 'VIDEO_TOO_LARGE',
+        message: expect.stringMatching(/`maxPixels: \d+` .*`encoderMemory`/),
+      })
+    }
+    expect(await vl.measureVideo(asked)).toEqual(whole)
+    await using shrinking = await loadFixture({ ...limits, largeImages: 'shrink' })
+    const { encoderBytes, tokens } = await shrinking.measureVideo(asked)
+    expect(encoderBytes).toBeLessThan(whole.encoderBytes)
+    const { videos } = await shrinking.chat(prompt, greedy)
+    expect(videos).toMatchObject([{ tokens }])
+  })
+})
+
 test('a text-only model has no price for pictures', async () => {
   await using vl = await QwenVL.load({ ...small, model: pair().model })
   await expect(vl.measureImage(image(scene))).rejects.toMatchObject({ code: 'PROJECTOR_MISSING' })
+  await expect(vl.measureVideo(video([scene]))).rejects.toMatchObject({ code: 'PROJECTOR_MISSING' })
+  await expect(vl.embedVideo(video([scene]))).rejects.toMatchObject({ code: 'PROJECTOR_MISSING' })
 })
 
 test('the windows of Qwen2.5-VL take no memory that grows with the square of the picture', async () => {

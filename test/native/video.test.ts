@@ -2,15 +2,19 @@
  * Videos equal the reference: qwen-vl-utils and transformers, float32, on tiny random checkpoints of each generation.
  * tools/fixtures/clips.py makes the data. Needs ffmpeg on PATH.
  */
-import { readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
-import { image, video } from '../../lib'
+import { image, video, videoEmbedding } from '../../lib'
 import type { ContentPart, Message, QwenVL, VideoOptions } from '../../lib'
 import { Engine, resizeBicubic, resizeFrame } from '../../lib/engine/engine'
 import { generations } from '../../lib/generations'
 import { prepareVideo } from '../../lib/media/video'
 import type { PreparedVideo } from '../../lib/media/video'
+import { temporaryFolder } from '../support/errors'
 import { noise, pair, picture, root, small } from '../support/fixtures'
 import type { FixtureId } from '../support/fixtures'
 import { collect, essence, greedy, loadFixture } from '../support/model'
@@ -171,6 +175,101 @@ describe.each<FixtureId>(['qwen2vl', 'qwen2.5vl', 'qwen3vl'])('%s', (id) => {
       expect(rows).toHaveLength(wanted.length)
       expect(cosine(Float32Array.from(rows), wanted)).toBeGreaterThan(0.99999)
     })
+  })
+})
+
+describe('a video that is encoded once', () => {
+  const frame = (seed: number) => ({ data: noise(56, 56, seed), width: 56, height: 56, channels: 3 as const })
+  const shown = (sampleFps: number) =>
+    video([1, 2, 3, 4].map(frame), { minPixels: 784, maxPixels: 16 * 1024, sampleFps })
+  const ask = (part: ContentPart) => [{ role: 'user' as const, content: [part, 'What?'] }]
+
+  test.each<[FixtureId, string, number]>([
+    ['qwen2vl', 'numbers its pairs', 2],
+    ['qwen2.5vl', 'counts seconds', 1],
+    ['qwen2.5vl', 'has two pairs at one position in time', 8],
+    ['qwen3vl', 'reads their times', 2],
+    ['qwen3.5', 'reads their times', 2],
+  ])('is to %s, which %s, what its frames are', async (id, _, sampleFps) => {
+    await using vl = await loadFixture({ id })
+    const embedding = await vl.embedVideo(shown(sampleFps))
+    const { sampleFps: rate, times, frames, grid } = embedding
+    expect({ rate, frames, t: grid.t, pairs: times.length }).toEqual({
+      rate: sampleFps,
+      frames: 4,
+      t: 2,
+      pairs: 2,
+    })
+    const seen = await vl.inspect(ask(embedding))
+    expect(seen).toEqual(await vl.inspect(ask(shown(sampleFps))))
+    expect(await vl.countTokens(ask(embedding))).toBe(seen.tokens.length)
+    const { type: __, ...stored } = embedding
+    const answer = await vl.chat(ask(videoEmbedding(stored)), greedy)
+    await using other = await loadFixture({ id })
+    expect(essence(answer)).toEqual(essence(await other.chat(ask(shown(sampleFps)), greedy)))
+    expect(answer.videos).toMatchObject([{ encodeMs: 0, frames: 4 }])
+    // And the other way round: what was computed of its rows is known again by its pixels.
+    const again = await vl.chat(ask(shown(sampleFps)), greedy)
+    expect(again.videos).toMatchObject([{ cached: true }])
+  })
+
+  test('is refused for another model, and everything but a video is', async () => {
+    await using one = await loadFixture({ id: 'qwen2vl' })
+    await using other = await loadFixture({ id: 'qwen3vl' })
+    const embedding = await one.embedVideo(shown(2))
+    expect(await one.embedVideo(embedding)).toBe(embedding)
+    await expect(other.chat(ask(embedding), greedy)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('embedVideo()') as string,
+    })
+    for (const part of [image(picture('tiny.png')), { type: 'text' as const, text: 'x' }]) {
+      await expect(one.embedVideo(part)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+      await expect(one.measureVideo(part)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+    await expect(one.embedImage(embedding)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  test('can be stopped', async () => {
+    await using vl = await loadFixture({ id: 'qwen2vl' })
+    await expect(vl.embedVideo(shown(2), { signal: AbortSignal.abort('enough') })).rejects.toMatchObject({
+      name: 'AbortError',
+      cause: 'enough',
+    })
+  })
+})
+
+describe('a prompt with two media', () => {
+  const programs = temporaryFolder()
+  const script = (name: string, line: string) => {
+    const path = programs.file(name, `#!/bin/sh\n${line}\n`)
+    chmodSync(path, 0o755)
+    return path
+  }
+  const onTwoCores = process.platform === 'win32' || availableParallelism() < 2 ? test.skip : test
+
+  onTwoCores('stops reading one of them when the other fails', async () => {
+    const started = join(programs.path, 'started')
+    script('ffprobe', 'exec ffprobe "$@"')
+    const ffmpegPath = script(
+      'ffmpeg',
+      `echo $$ > '${started}.tmp' && mv '${started}.tmp' '${started}' && exec sleep 600`,
+    )
+    await using vl = await loadFixture({ ffmpegPath })
+    const broken = Readable.from(
+      (async function* () {
+        while (!existsSync(started)) await sleep(10)
+        yield Buffer.from('half a picture')
+        throw new Error('the line went dead')
+      })(),
+    )
+    const content = [
+      video(located('clip.mp4'), { minPixels: 784, maxPixels: 4 * 784 }),
+      image(broken),
+      'What?',
+    ]
+    await expect(vl.chat([{ role: 'user', content }])).rejects.toThrow('the line went dead')
+    const program = Number(readFileSync(started, 'utf8'))
+    expect(() => process.kill(program, 0)).toThrow('ESRCH')
   })
 })
 

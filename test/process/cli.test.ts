@@ -3,7 +3,14 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { GenerationResult, ImageEmbedding, ModelInfo, PromptInspection, SystemReport } from '../../lib'
+import type {
+  GenerationResult,
+  ImageEmbedding,
+  ModelInfo,
+  PromptInspection,
+  SystemReport,
+  VideoEmbedding,
+} from '../../lib'
 import { cli, fixture, root, run, start, withModel } from './program'
 import type { Ended, ProgramOptions } from './program'
 
@@ -20,6 +27,17 @@ interface Info {
 
 const folder = mkdtempSync(join(tmpdir(), 'qwenvl-cli-'))
 const picture = fixture('images/scene.png')
+/** Four frames of the least size that is a multiple of the model's factor, for speed. */
+const clip = [
+  '--video',
+  fixture('video/clip.mp4'),
+  '--fps',
+  '2',
+  '--max-frames',
+  '4',
+  '--total-pixels',
+  '8192',
+]
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 const question = ['-q', 'What is in this picture?']
 const short = ['--max-tokens', '8', '--seed', '1']
@@ -67,6 +85,7 @@ describe('ask', () => {
         generateMs: expect.any(Number),
       },
       videos: [],
+      toolCalls: [],
       images: [
         {
           original: { width: 211, height: 158 },
@@ -134,6 +153,14 @@ describe('ask', () => {
     ])
   })
 
+  test('shows a video behind the pictures, as much of it as asked for', async () => {
+    const { images, videos } = await qwenvlJson<Answer>(['ask', picture, ...clip, ...question, ...short])
+    expect(images).toHaveLength(1)
+    expect(only(videos)).toMatchObject({ frames: 4, sampleFps: 2, original: { width: 128, height: 96 } })
+    const { stderr } = await run([cli, 'ask', ...clip, ...question, ...short, '--verbose'])
+    expect(stderr).toMatch(/^video 1: 4 frames, 2 per second, 128×96 → \d+×\d+ pixels, grid 2×/m)
+  })
+
   test('--verbose tells sizes and times on stderr', async () => {
     const { code, stderr } = await run([cli, 'ask', picture, ...question, ...short, '--verbose'])
     expect({ code, stderr }).toMatchObject({ code: 0 })
@@ -169,6 +196,24 @@ describe('embed', () => {
       /again\.f32: \d+ × \d+ float32, little-endian, \d+ bytes; 211×158 → /,
     )
   })
+})
+
+test('embed writes the rows of a video too', async () => {
+  const file = join(folder, 'clip.f32')
+  const summary = await qwenvlJson<Omit<VideoEmbedding, 'data'> & { bytes: number }>([
+    'embed',
+    ...clip,
+    '--out',
+    file,
+  ])
+  const { grid, tokens, width, hashes, times, bytes } = summary
+  expect(grid.t).toBe(2)
+  expect([hashes.length, times.length]).toEqual([2, 2])
+  expect(tokens).toBe((grid.t * grid.h * grid.w) / 4)
+  expect([bytes, readFileSync(file).length]).toEqual([tokens * width * 4, tokens * width * 4])
+  expect(await qwenvl(['embed', ...clip, '--out', file])).toMatch(
+    /clip\.f32: \d+ × .*; 4 frames, 2 per second, /,
+  )
 })
 
 describe('inspect', () => {
@@ -296,6 +341,17 @@ describe('an error is one line and exit code 1:', () => {
       args: ['inspect', '--messages', '-'],
       expected: /`messages`/,
       options: { input: '[]' },
+    },
+    { name: 'neither picture nor video', args: ['embed', '-o', 'x'], expected: /one picture, or one video/ },
+    {
+      name: 'both picture and video',
+      args: ['embed', picture, ...clip, '-o', 'x'],
+      expected: /one picture, or one video/,
+    },
+    {
+      name: 'a video without ffmpeg',
+      args: ['ask', ...clip, '--ffmpeg', join(folder, 'no-ffmpeg'), ...question],
+      expected: /Install ffmpeg/,
     },
     { name: 'no folder to write to', args: ['embed', picture, '-o', 'no/such/x'], expected: /no\/such\/x/ },
   ])('$name', async ({ args, expected, options }) => {

@@ -30,6 +30,12 @@ test('a picture costs in proportion to its area, and without flash attention to 
   expect(scores(2000)).toBeCloseTo(4 * scores(1000))
 })
 
+test('a pair of frames costs what one picture of that area does, and its pixels once more', () => {
+  const pixels = 1000 * token
+  expect(encoderBytes(qwen2, pixels, 2) - encoderBytes(qwen2, pixels)).toBe(4 * 4 * 3 * pixels)
+  expect(affordablePixels(qwen2, gigabyte, 2)).toBeLessThan(affordablePixels(qwen2, gigabyte))
+})
+
 test.each([true, false])(
   'the affordable area is the largest that fits; flash attention: %s',
   (flashAttention) => {

@@ -42,6 +42,22 @@ tokens: 12, rope delta -3
 `)
 })
 
+test('shows what was seen of videos', () => {
+  const clip = {
+    original: { width: 640, height: 360 },
+    processed: { width: 64, height: 32 },
+    grid: { t: 2, h: 2, w: 4 },
+    tokens: 4,
+    frames: 4,
+    sampleFps: 1.99999,
+    times: [0.25, 1.25],
+  }
+  expect(describePrompt({ ...inspection, videos: [clip] })).toContain(`
+videos
+  1  4 frames, 2 per second, 640×360 → 64×32 pixels, grid 2×2×4, 4 tokens
+`)
+})
+
 test('text alone is one run, wrapped', () => {
   const tokens = Int32Array.from({ length: 60 }, (_, index) => 100_000 + index)
   const t = tokens.map((_, index) => index)

@@ -75,6 +75,49 @@ test('a grid counts frame pairs, and a token four patches of each', () => {
   expect(tokens).toBe((3 * 30 * 40) / 4)
 })
 
+test.each([28, 32])('transformers has no bound of all pairs together; factor %i', (factor) => {
+  const asked = () =>
+    videoLayout({ width: 640, height: 480 }, 4, { totalPixels: 1e5 }, geometry(factor, 'transformers'))
+  expect(asked).toThrow(/`totalPixels` to be absent with `reference: 'transformers'`.*`maxPixels` bounds/)
+})
+
+describe('frames that the encoder has no memory for', () => {
+  const affordablePixels = 100 * 784
+  const original = { width: 640, height: 480 }
+  const bounds = { minPixels: 200 * 784, maxPixels: 300 * 784 }
+
+  test('are refused with the size that would do', () => {
+    const asked = () => videoLayout(original, 4, bounds, { ...geometry(28), affordablePixels })
+    expect(asked).toThrow(
+      expect.objectContaining({
+        name: 'VideoError',
+        code: 'VIDEO_TOO_LARGE',
+        message: expect.stringContaining(`maxPixels: ${affordablePixels}`) as string,
+      }),
+    )
+  })
+
+  test.each(['qwen-vl-utils', 'transformers'] as const)(
+    'are shrunk on demand, by the rules of %s',
+    (reference) => {
+      const shrinking = { ...geometry(28, reference), affordablePixels, largeFrames: 'shrink' as const }
+      const { width, height } = videoLayout(original, 4, bounds, shrinking)
+      expect(width * height).toBeLessThanOrEqual(affordablePixels)
+      expect(width * height).toBeGreaterThan(0.8 * affordablePixels)
+      expect([width % 28, height % 28]).toEqual([0, 0])
+      expect(videoLayout(original, 4, { maxPixels: 50 * 784, minPixels: 784 }, shrinking)).toEqual(
+        videoLayout(original, 4, { maxPixels: 50 * 784, minPixels: 784 }, geometry(28, reference)),
+      )
+    },
+  )
+
+  test('of a wanted size are refused in any case', () => {
+    const wanted = { resizedHeight: 480, resizedWidth: 640 }
+    const shrinking = { ...geometry(28), affordablePixels, largeFrames: 'shrink' as const }
+    expect(() => videoLayout(original, 4, wanted, shrinking)).toThrow(/more memory/)
+  })
+})
+
 test('an upper bound below the usual lower one lowers it', () => {
   const { width, height } = videoLayout({ width: 640, height: 480 }, 4, { maxPixels: 20_000 }, geometry(28))
   expect(width * height).toBeLessThanOrEqual(20_000)

@@ -8,6 +8,7 @@ import {
   text,
   user,
   video,
+  videoEmbedding,
 } from '../../../lib/prompt/messages'
 import { lowDetailPixels, normaliseContent, normaliseMessages } from '../../../lib/prompt/normalise'
 
@@ -30,6 +31,18 @@ const embedding = imageEmbedding({
   width: 4,
   hash: 'abc',
   processed: { width: 112, height: 56 },
+})
+const clip = videoEmbedding({
+  data: new Float32Array(16),
+  grid: { t: 2, h: 2, w: 8 },
+  tokens: 8,
+  width: 2,
+  hashes: ['a', 'b'],
+  original: { width: 640, height: 160 },
+  processed: { width: 112, height: 28 },
+  frames: 4,
+  sampleFps: 2,
+  times: [0.25, 1.25],
 })
 
 describe('spellings of a conversation', () => {
@@ -115,6 +128,7 @@ describe('spellings of a conversation', () => {
     expect(one(embedding)).toEqual({ type: 'embedding', embedding })
     expect(isImageEmbedding(embedding)).toBe(true)
     expect(isImageEmbedding({ ...JSON.parse(JSON.stringify(embedding)) })).toBe(false)
+    expect(one(clip)).toEqual({ type: 'video_embedding', embedding: clip })
   })
 
   test('tool calls, their results and generated ids are carried along', () => {
@@ -247,6 +261,13 @@ describe('what is refused, and where', () => {
     const error = failure(() => normaliseMessages([user('ok'), { role: 'user', content: ['x', part] }]))
     expect(error.name).toBe('InvalidArgumentError')
     expect(error.message).toContain(message)
+  })
+
+  test("a video's embedding whose pairs lack a hash or a time", () => {
+    expect(() => videoEmbedding({ ...clip, data: new Float32Array(3) })).toThrow(/8 rows of 2 values/)
+    expect(() => videoEmbedding({ ...clip, hashes: ['a'] })).toThrow(/`hashes` to be one for each of 2 pairs/)
+    expect(() => videoEmbedding({ ...clip, times: [] })).toThrow(/`times` to be one for each of 2 pairs/)
+    expect(() => one({ ...clip })).toThrow(/an embedding made by embedVideo\(\) or videoEmbedding\(\)/)
   })
 
   test('an embedding whose values do not make its rows', () => {

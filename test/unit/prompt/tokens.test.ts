@@ -132,6 +132,20 @@ describe('a video', () => {
     expect([...prompt.tokens]).toEqual([65, 8, 8, 8, 8, 66])
   })
 
+  test('that is encoded gives the rows of its pairs, in the same order', async () => {
+    const { tokenize } = tokenizer()
+    const [first, second] = [Float32Array.of(1, 2), Float32Array.of(3, 4)]
+    const pairs = [
+      { embedding: first, hash: 'first' },
+      { embedding: second, hash: 'second' },
+    ]
+    const { segments } = await tokenisePrompt([{ media: 0 }], tokenize, [{ ...clip, pairs }], sizes)
+    expect(segments).toEqual([
+      { embedding: first, count: 2, order: 0, hash: 'first', positions: ids([0, 0, 0, 0, 0, 1]) },
+      { embedding: second, count: 2, order: 1, hash: 'second', positions: ids([5, 5, 0, 0, 0, 1]) },
+    ])
+  })
+
   test('in blocks of its pairs starts anew in each', async () => {
     const { tokenize } = tokenizer()
     const pieces: Piece[] = [{ media: 0, pair: 0 }, { text: 'A' }, { media: 0, pair: 1 }]
