@@ -1,9 +1,9 @@
 /** What this package found on the machine: for bug reports, and to see why something is slow or missing. */
 import { totalmem } from 'node:os'
 import { addon } from './engine/binding'
-import type { Device } from './engine/binding'
+import type { Backend, BackendLibrary, Device } from './engine/binding'
 import { initializedAddon } from './engine/engine'
-import { binaryPath } from './engine/platform'
+import { backendFolder, binaryPath } from './engine/platform'
 
 export interface SystemReport {
   /** Version of this package; the native binary has the same, else it would have been refused. */
@@ -18,6 +18,10 @@ export interface SystemReport {
   readonly platform: string
   /** Compute devices, with memory in bytes. A GPU that is missing here has no backend in this build, or no driver. */
   readonly devices: readonly Device[]
+  /** Kinds of devices that it can compute on, with the features of the processor that it uses. */
+  readonly backends: readonly Backend[]
+  /** Libraries of backends beside the binary, the unused ones too; a build for one machine has none. */
+  readonly libraries: readonly BackendLibrary[]
   /** Bytes that this process may use, less than the machine has where a container limits it. */
   readonly memory: number
 }
@@ -25,6 +29,7 @@ export interface SystemReport {
 /** @throws ModelLoadError BINDING_NOT_FOUND when there is no native binary for this machine */
 export function systemReport(): SystemReport {
   const { version, llamaCpp, dynamicBackends } = addon().buildInfo()
+  const native = initializedAddon()
   return {
     version,
     llamaCpp,
@@ -32,7 +37,9 @@ export function systemReport(): SystemReport {
     build: dynamicBackends ? 'variants' : 'native',
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
-    devices: initializedAddon().devices(),
+    devices: native.devices(),
+    backends: native.backends(),
+    libraries: native.backendLibraries(backendFolder()),
     memory: Math.min(process.constrainedMemory() || Infinity, totalmem()),
   }
 }

@@ -1,10 +1,10 @@
 /** `estimate`: what a model would take, before it is downloaded. */
-import { InvalidArgumentError } from '../errors'
 import { QwenVL } from '../index'
-import type { Estimate, Size } from '../index'
+import type { Estimate } from '../index'
 import { modelOptions } from './model'
 import type { ModelFlags } from './model'
 import { bytes, facts, json, print } from './output'
+import { pictureSize } from './picture'
 
 export interface EstimateFlags extends ModelFlags {
   /** E.g. 1920x1080. */
@@ -17,16 +17,8 @@ export async function estimate(
   signal: AbortSignal,
 ): Promise<void> {
   const options = { ...modelOptions(model === undefined ? flags : { ...flags, model }), signal }
-  const estimated = await QwenVL.estimate(options, ...(flags.picture ? [sizeOf(flags.picture)] : []))
+  const estimated = await QwenVL.estimate(options, ...(flags.picture ? [pictureSize(flags.picture)] : []))
   await print(flags.json ? json(estimated) : describe(estimated), signal)
-}
-
-function sizeOf(text: string): Size {
-  const [, width, height] = /^(\d+)[x×](\d+)$/.exec(text) ?? []
-  if (!width || !height) {
-    throw new InvalidArgumentError('INVALID_ARGUMENT', `--picture has to be like 1920x1080, not '${text}'.`)
-  }
-  return { width: Number(width), height: Number(height) }
 }
 
 function describe({ memory, picture, ...estimated }: Estimate): string {

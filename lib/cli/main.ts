@@ -7,10 +7,13 @@ import { ask } from './ask'
 import type { AskFlags } from './ask'
 import { batch } from './batch'
 import type { BatchFlags } from './batch'
+import { bench } from './bench'
+import type { BenchFlags } from './bench'
 import { build } from './build'
 import type { BuildFlags } from './build'
 import { chat } from './chat'
 import type { ChatFlags } from './chat'
+import { doctor } from './doctor'
 import { embed } from './embed'
 import type { EmbedFlags } from './embed'
 import { estimate } from './estimate'
@@ -113,9 +116,21 @@ withModel(program.command('estimate'))
   .option('--picture <width>x<height>', 'a picture of this size (default: 1024x1024)')
   .action((model: string | undefined, flags: EstimateFlags) => estimate(model, flags, signal))
 
+withModel(program.command('bench'))
+  .description('measure how fast a model is here: loading, encoding a picture, prompt, answer')
+  .option('--picture <width>x<height>', 'size of the picture', '1024x1024')
+  .option('--prompt <n>', 'words of the text', count, 256)
+  .option('--generate <n>', 'tokens of the answer', count, 64)
+  .option('--runs <n>', 'runs, of which the median is told', count, 3)
+  .action((flags: BenchFlags) => bench(flags, signal))
+
 withModel(program.command('info'))
   .description('show the facts of the installation, and of a model where one is named')
   .action((flags: ModelFlags) => info(flags, signal))
+
+withModel(program.command('doctor'))
+  .description('tell what of this machine is used, what is not and why; with a model, make it answer')
+  .action((flags: ModelFlags) => doctor(flags, signal))
 
 program
   .command('build')

@@ -1,4 +1,5 @@
 /** Pictures and videos on the command line: where they come from, how their sizes are printed. */
+import { InvalidArgumentError } from '../errors'
 import { image, video } from '../index'
 import type { Grid, ImagePart, Size, VideoPart, VideoReport } from '../index'
 
@@ -28,6 +29,15 @@ export function videoSizes(
   report: Pick<VideoReport, 'frames' | 'sampleFps' | 'original' | 'processed' | 'grid' | 'tokens'>,
 ): string {
   return `${report.frames} frames, ${Number(report.sampleFps.toFixed(2))} per second, ${pictureSizes(report)}`
+}
+
+/** Of a size such as 1920x1080. @throws InvalidArgumentError */
+export function pictureSize(text: string): Size {
+  const [, width, height] = /^(\d+)[x×](\d+)$/.exec(text) ?? []
+  if (!width || !height) {
+    throw new InvalidArgumentError('INVALID_ARGUMENT', `--picture has to be like 1920x1080, not '${text}'.`)
+  }
+  return { width: Number(width), height: Number(height) }
 }
 
 /** E.g. "640×480 → 644×476 pixels, grid 1×34×46, 391 tokens". */

@@ -25,6 +25,21 @@ export interface Device {
   readonly memoryTotal: number
 }
 
+/** A registered compute backend, e.g. CPU, CUDA; with what it computes, e.g. AVX2, where it tells. */
+export interface Backend {
+  readonly name: string
+  readonly features: readonly string[]
+}
+
+/** A library of a backend that lies beside the binary. */
+export interface BackendLibrary {
+  readonly file: string
+  /** How well it suits this processor; 0 not at all. The best of its kind is used. Missing where there is no choice. */
+  readonly score?: number
+  /** Why the system cannot load it. */
+  readonly problem?: string
+}
+
 /** The header of a GGUF file. Arrays of more than 64 elements are left out of `metadata`. */
 export interface GgufHeader {
   readonly fileBytes: number
@@ -239,6 +254,9 @@ export interface NativeEngine {
 export interface NativeAddon {
   buildInfo(): BuildInfo
   devices(): Device[]
+  backends(): Backend[]
+  /** Opens each for a moment. */
+  backendLibraries(folder: string): BackendLibrary[]
   inspectGguf(path: string): Promise<GgufFile>
   /** The reference's fixed-point bicubic (Pillow): RGB in, RGB out, off the event loop. */
   resizeBicubic(

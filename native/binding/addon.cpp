@@ -4,6 +4,7 @@
 #include "convert.h"
 #include "engine_wrap.h"
 #include "env_state.h"
+#include "libraries.h"
 #include "resize.h"
 #include "resize_frame.h"
 #include "schema.h"
@@ -43,6 +44,20 @@ Napi::Value initialize(const Napi::CallbackInfo & info) {
 
 Napi::Value devices(const Napi::CallbackInfo & info) {
     return to_js(info.Env(), list_devices());
+}
+
+Napi::Value backends(const Napi::CallbackInfo & info) {
+    return to_js(info.Env(), list_backends());
+}
+
+// (folder)
+Napi::Value backend_libraries(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        if (!info[0].IsString()) {
+            throw Error("INVALID_ARGUMENT", "Expected `folder` to be a string.");
+        }
+        return to_js(info.Env(), inspect_libraries(info[0].As<Napi::String>().Utf8Value()));
+    });
 }
 
 // (path)
@@ -119,6 +134,8 @@ Napi::Object register_addon(Napi::Env env, Napi::Object exports) {
     env.SetInstanceData(state.release());  // owned by the environment
     exports.Set("buildInfo", Napi::Function::New<build_info>(env));
     exports.Set("initialize", Napi::Function::New<initialize>(env));
+    exports.Set("backendLibraries", Napi::Function::New<backend_libraries>(env));
+    exports.Set("backends", Napi::Function::New<backends>(env));
     exports.Set("devices", Napi::Function::New<devices>(env));
     exports.Set("inspectGguf", Napi::Function::New<inspect_gguf>(env));
     exports.Set("resizeBicubic", Napi::Function::New<resize_js<resize_picture>>(env));

@@ -4,6 +4,7 @@
 #include "backends.h"
 #include "event.h"
 #include "gguf_header.h"
+#include "libraries.h"
 #include "napi_setup.h"
 #include "params.h"
 
@@ -21,6 +22,8 @@ void check_pixels(const Napi::Value & value, int64_t width, int64_t height, cons
 Napi::Value to_js(Napi::Env env, uint32_t engine, const Event & event);
 Napi::Value to_js(Napi::Env env, const GgufHeader & header);
 Napi::Value to_js(Napi::Env env, const std::vector<Device> & devices);
+Napi::Value to_js(Napi::Env env, const std::vector<Backend> & backends);
+Napi::Value to_js(Napi::Env env, const std::vector<BackendLibrary> & libraries);
 Napi::Value to_js(Napi::Env env, const std::vector<int32_t> & tokens);
 
 }  // namespace qvl

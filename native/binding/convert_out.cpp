@@ -188,6 +188,31 @@ Napi::Value to_js(Napi::Env env, const std::vector<Device> & devices) {
     });
 }
 
+Napi::Value to_js(Napi::Env env, const std::vector<Backend> & backends) {
+    return array_of(env, backends, [&](const Backend & backend) {
+        auto object = Napi::Object::New(env);
+        object.Set("name", backend.name);
+        object.Set("features", array_of(env, backend.features, [&](const std::string & feature) {
+                       return Napi::String::New(env, feature);
+                   }));
+        return object;
+    });
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<BackendLibrary> & libraries) {
+    return array_of(env, libraries, [&](const BackendLibrary & library) {
+        auto object = Napi::Object::New(env);
+        object.Set("file", library.file);
+        if (library.score) {
+            object.Set("score", *library.score);
+        }
+        if (!library.problem.empty()) {
+            object.Set("problem", library.problem);
+        }
+        return object;
+    });
+}
+
 Napi::Value to_js(Napi::Env env, const std::vector<int32_t> & tokens) {
     auto array = Napi::Int32Array::New(env, tokens.size());
     std::copy(tokens.begin(), tokens.end(), array.Data());

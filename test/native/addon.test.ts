@@ -92,6 +92,8 @@ afterEach(async () => {
 describe('module', () => {
   test('registers what binding.ts types', () => {
     const names = [
+      'backendLibraries',
+      'backends',
       'buildInfo',
       'devices',
       'initialize',
@@ -103,6 +105,12 @@ describe('module', () => {
       'stopAll',
     ]
     expect(Object.keys(native).sort()).toEqual(names)
+  })
+
+  test('knows its backends', () => {
+    expect(native.backends().map(({ name }) => name)).toContain('CPU')
+    expect(native.backendLibraries(join(root, 'lib'))).toEqual([])
+    expect(() => native.backendLibraries(7 as never)).toThrow('`folder`')
   })
 
   test('knows what it was built from', () => {

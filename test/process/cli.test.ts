@@ -25,6 +25,15 @@ interface Info {
   readonly model?: ModelInfo
 }
 
+interface Bench {
+  readonly runs: readonly Readonly<Record<string, number>>[]
+  readonly median: Readonly<Record<string, number>>
+}
+interface Doctor {
+  readonly findings: readonly { readonly check: string; readonly state: string; readonly text: string }[]
+  readonly system?: SystemReport
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'qwenvl-cli-'))
 const picture = fixture('images/scene.png')
 /** Four frames of the least size that is a multiple of the model's factor, for speed. */
@@ -279,6 +288,73 @@ describe('info', () => {
   })
 })
 
+describe('bench', () => {
+  const few = ['--picture', '128x96', '--prompt', '20', '--generate', '5', '--runs', '2']
+
+  test('measures a picture, a prompt and an answer that are new each time', async () => {
+    const { runs, median, ...rest } = await qwenvlJson<Bench>(['bench', ...few])
+    expect(rest).toMatchObject({
+      decoder: 'CPU',
+      encoder: 'CPU',
+      loadMs: expect.any(Number),
+      peakBytes: expect.any(Number),
+    })
+    expect(runs).toHaveLength(2)
+    for (const run of [...runs, median]) {
+      expect(run).toMatchObject({ pictureTokens: 70, generatedTokens: 5 })
+      expect(run.promptTokens).toBeGreaterThan(20)
+      for (const ms of [run.encodeMs, run.prefillMs, run.generateMs]) expect(ms).toBeGreaterThan(0)
+    }
+  })
+
+  test('prints a table, without pictures where there is no projector', async () => {
+    const text = await qwenvl(['bench', ...few], { env: { QWENVL_MODEL: withModel.QWENVL_MODEL } })
+    expect(text).toMatch(/^prefill +\d+ tokens +\S+ ms +\S+ tokens\/s$/m)
+    expect(text).not.toMatch(/^encode/m)
+  })
+})
+
+describe('doctor', () => {
+  const checks = ({ findings }: Doctor) =>
+    Object.fromEntries(findings.map(({ check, state }) => [check, state]))
+
+  test('tells what is used, and lets a model answer', async () => {
+    const found = await qwenvlJson<Doctor>(['doctor'])
+    expect(checks(found)).toMatchObject({
+      node: 'ok',
+      'native part': 'ok',
+      processor: 'ok',
+      memory: 'ok',
+      models: 'ok',
+      'self test': 'ok',
+    })
+    expect(found.system).toMatchObject({
+      version,
+      backends: expect.arrayContaining([expect.objectContaining({ name: 'CPU' })]),
+    })
+    const text = await qwenvl(['doctor'])
+    expect(text).toMatch(/^ok +self test +.* tokens\/s$/m)
+  })
+
+  test.each<[string, string, Record<string, string>]>([
+    ['no native part', 'native part', { QWENVL_NATIVE_PATH: '/absent.node' }],
+    ['a model that does not load', 'self test', { QWENVL_MODEL: picture }],
+  ])('%s is a problem, exit code 1', async (_, check, env) => {
+    const { code, stdout, stderr } = await run([cli, 'doctor', '--json'], { env })
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
+    expect(checks(JSON.parse(stdout) as Doctor)).toMatchObject({ node: 'ok', [check]: 'problem' })
+  })
+
+  test('a missing ffmpeg is worth a note', async () => {
+    const { findings } = await qwenvlJson<Doctor>(['doctor'], { env: { PATH: '/absent' } })
+    expect(findings).toContainEqual({
+      check: 'ffmpeg',
+      state: 'note',
+      text: expect.stringContaining('Install ffmpeg'),
+    })
+  })
+})
+
 describe('an error is one line and exit code 1:', () => {
   const corrupt = join(folder, 'corrupt.png')
   beforeAll(() => writeFileSync(corrupt, readFileSync(picture).subarray(0, 500)))
@@ -396,7 +472,9 @@ test('help names every command and exits with 0', async () => {
     'list',
     'rm',
     'estimate',
+    'bench',
     'info',
+    'doctor',
     'build',
   ])
     expect(help).toMatch(new RegExp(`^  ${command} `, 'm'))

@@ -128,7 +128,9 @@ test('docs/cli.md names every flag', async () => {
     'list',
     'rm',
     'estimate',
+    'bench',
     'info',
+    'doctor',
     'build',
   ]) {
     const { stdout } = await run([cli, 'help', command])
