@@ -13,12 +13,20 @@ from batches import Batch
 from layout import SHARED
 from vocabulary import ROWS
 
-HEAD = 64
+HEAD = 32
+Seen = tuple[Tensor, list[Tensor]]  # embeddings of image tokens, and the deepstack ones alike
 PRESETS = {
     "tiny": {"hidden": 128, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 256, "depth": 3, "taps": [0, 1]},  # smoke tests
-    "small": {"hidden": 192, "layers": 5, "mlp": 512, "vision": 192, "vision_mlp": 576, "depth": 5, "taps": [1, 3]},
+    "small": {"hidden": 192, "layers": 5, "mlp": 448, "vision": 192, "vision_mlp": 576, "depth": 5, "taps": [2]},
     "base": {"hidden": 256, "layers": 6, "mlp": 704, "vision": 192, "vision_mlp": 768, "depth": 6, "taps": [1, 3]},
 }
+
+
+# Where the heads of the first blocks look in the beginning: (rows, columns) from a patch. Further heads are free.
+_CROSS = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+_DIAGONAL = [(1, 1), (-1, -1), (1, -1), (-1, 1)]
+NEIGHBOURS = [[*_CROSS, *_DIAGONAL[:2]], [*_CROSS, *_DIAGONAL[2:]], [(2 * y, 2 * x) for y, x in _CROSS], _CROSS]
+PEAK = 5.5
 
 
 def create(preset: str, tokenizer: Qwen2TokenizerFast) -> Qwen3VLForConditionalGeneration:
@@ -29,12 +37,12 @@ def create(preset: str, tokenizer: Qwen2TokenizerFast) -> Qwen3VLForConditionalG
         "intermediate_size": shape["mlp"],
         "num_hidden_layers": shape["layers"],
         "num_attention_heads": shape["hidden"] // HEAD,
-        "num_key_value_heads": shape["hidden"] // HEAD // (3 if shape["hidden"] % (2 * HEAD) else 2),
+        "num_key_value_heads": shape["hidden"] // HEAD,
         "head_dim": HEAD,
         "max_position_embeddings": 4096,
         "rms_norm_eps": 1e-6,
         "rope_theta": 10_000.0,  # no long texts here: fast frequencies tell neighbouring tokens apart
-        "rope_scaling": {"rope_type": "default", "mrope_section": [12, 10, 10], "mrope_interleaved": True},
+        "rope_scaling": {"rope_type": "default", "mrope_section": [6, 5, 5], "mrope_interleaved": True},
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
         "tie_word_embeddings": True,
@@ -85,6 +93,38 @@ def _initialise(model: Qwen3VLForConditionalGeneration) -> None:
     filters = _frequencies(visual.patch_size, width - width // 2)
     first.weight[width // 2 :] = filters[:, :, None].expand(-1, -1, 2, -1, -1) / 2
     first.bias.zero_()
+    for block, offsets in zip(visual.blocks, NEIGHBOURS, strict=False):
+        _look_aside(block.attn.qkv.bias, offsets)
+    for merger in visual.deepstack_merger_list:
+        merger.linear_fc2.weight.zero_()
+    nn.init.normal_(text.embed_tokens.weight, std=text.embed_tokens.weight.shape[1] ** -0.5)
+    for layer in text.layers:
+        _copy_likes(layer.self_attn)
+
+
+def _copy_likes(attention: nn.Module) -> None:
+    """Two of three heads begin by attending to what is like a token itself, and by adding a part of what they find."""
+    queries, keys, values = (each.weight.view(-1, HEAD, each.in_features) for each in (attention.q_proj, attention.k_proj, attention.v_proj))
+    for head in range(len(queries)):
+        if head % 3 < 2:
+            queries[head] = keys[head]
+            attention.o_proj.weight[:, head * HEAD : (head + 1) * HEAD] = values[head].T / 2
+
+
+def _look_aside(bias: Tensor, offsets: list[tuple[int, int]]) -> None:
+    """Biases of queries and keys with which head i attends to the patch at offsets[i] (rows, columns) from its own, as a
+    convolution does: rotary positions turn the product of two constant vectors into a function of the distance. The two
+    fastest frequencies make a peak that a content must outbid by about three to move the head to a neighbour."""
+    queries, keys = bias.view(3, -1, HEAD)[:2]
+    quarter = HEAD // 4  # rotary pairs of an axis: (i, i + HEAD / 2); rows come first
+    frequencies = 10_000.0 ** -(torch.arange(2) / quarter)
+    for head, offset in enumerate(offsets[: len(keys)]):
+        for axis, distance in enumerate(offset):
+            for pair, frequency in enumerate(frequencies):
+                index, angle = axis * quarter + pair, frequency * distance
+                keys[head, index] = PEAK
+                queries[head, index] = PEAK * angle.cos()
+                queries[head, index + HEAD // 2] = PEAK * angle.sin()
 
 
 def _waves(side: int, width: int) -> Tensor:
@@ -113,7 +153,7 @@ def _frequencies(side: int, count: int) -> Tensor:
     return torch.stack(found)
 
 
-def look(visual: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+def look(visual: nn.Module, pixels: Tensor) -> Seen:
     """Pictures of one size, uint8 [N, 3, H, W] -> embeddings [N * tokens, hidden] and the deepstack ones alike."""
     patch, merge = visual.patch_size, visual.spatial_merge_size
     count, channels, height, width = pixels.shape
@@ -141,8 +181,8 @@ def look(visual: nn.Module, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
     return visual.merger(hidden), taps
 
 
-def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: tuple[Tensor, list[Tensor]] | None) -> Tensor:
-    """The last hidden states [B, L, hidden] of a batch whose pictures look like `seen`."""
+def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: Seen | None, layers: int | None = None) -> Tensor:
+    """The last hidden states [B, L, hidden] of a batch whose pictures look like `seen`, or those behind the first `layers`."""
     text = model.model.language_model
     hidden = text.embed_tokens(batch.ids)
     places = (batch.ids == model.config.image_token_id)[..., None]
@@ -152,15 +192,15 @@ def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: tu
     cosines, sines = text.rotary_emb(hidden, batch.positions)
     turn = (cosines[:, None], sines[:, None])
     mask = _mask(batch.branches, hidden.dtype)
-    for index, layer in enumerate(text.layers):
+    for index, layer in enumerate(text.layers[:layers]):
         hidden = hidden + _read(layer.self_attn, _norm(layer.input_layernorm, hidden), turn, mask)
         hidden = hidden + layer.mlp(_norm(layer.post_attention_layernorm, hidden))
         if index < len(taps):
             hidden = hidden + torch.zeros_like(hidden).masked_scatter(places, taps[index])
-    return _norm(text.norm, hidden)
+    return _norm(text.norm, hidden) if layers is None else hidden
 
 
-def answer_logits(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: tuple[Tensor, list[Tensor]] | None) -> tuple[Tensor, Tensor]:
+def answer_logits(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: Seen | None) -> tuple[Tensor, Tensor]:
     """Logits of every answer token [N, vocabulary] and the tokens themselves [N]."""
     hidden = hidden_states(model, batch, seen)
     chosen = batch.turns[:, 1:] >= 0

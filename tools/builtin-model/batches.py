@@ -12,25 +12,33 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from conversation import FAMILIES, Conversation, lesson, sample, single
-from grids import FACTOR, Grid, some_group
+from compose import still_scene
+from conversation import FAMILIES, Conversation, drill, lesson, sample, single
+from grids import FACTOR, Grid, Size, some_group
 from layout import IGNORED, Layout
-from targets import targets
+from names import MOST, names
+from scene import Scene
+from targets import of_thing, targets
 
 PICTURES = {"one": 1, "two": 2, "frames": 3}  # a family's batch is smaller by this
 FILLER = -1
+# What comes in turn: crowded pictures without words, conversations (of a reader: about scenes that are not drawn), names
+BATCHES = {"eyes": ("pictures",), "reader": ("names", "talk"), "both": ("talk", "pictures", "names")}
 STRIDE = 1 << 16  # conversations that a batch number stands for
 
 
 @dataclass
 class Batch:
-    pixels: Tensor  # uint8 [N, 3, height, width], or [0]
+    pixels: Tensor  # uint8 [N, 3, height, width]; [0] without pictures or undrawn
     ids: Tensor  # [B, L]
     positions: Tensor  # [3, B, L]
     turns: Tensor  # [B, L]
     branches: Tensor  # [B, L]; FILLER behind a row's end
     targets: Tensor  # [N, tokens of a picture, LABELS], or [0]
     tasks: list[list[str]]  # [B][turn]
+    named: Tensor  # [names, 2]: row and column of the last token of every name of a drill, or [0]
+    meant: Tensor  # [names, LABELS]: what is known of the one thing that it names
+    counts: Tensor  # [names]: how many things it fits
 
     def to(self, device: str) -> "Batch":
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
@@ -57,12 +65,38 @@ def collate(layout: Layout, lessons: list[list[Conversation]], grid: Grid) -> Ba
         turns[index, : len(row.ids)] = row.turns
         branches[index, : len(row.ids)] = row.branches
     pictures = [_pixels(picture, grid) for talks in lessons for picture in talks[0].pictures]
-    lessons_of = [targets(scene, grid) for talks in lessons for scene in talks[0].scenes]
+    scenes = [scene for talks in lessons for scene in talks[0].scenes]
+    lessons_of = [targets(scene, grid) for scene in scenes]
     pixels = torch.from_numpy(np.stack(pictures)) if pictures else torch.zeros(0, dtype=torch.uint8)
-    dense = torch.from_numpy(np.stack(lessons_of)) if pictures else torch.zeros(0, dtype=torch.long)
+    dense = torch.from_numpy(np.stack(lessons_of)) if scenes else torch.zeros(0, dtype=torch.long)
     tasks = [[turn.task for talk in talks for turn in talk.turns] for talks in lessons]
     told = (torch.from_numpy(array) for array in (ids, positions, turns, branches))
-    return Batch(pixels, *told, dense, tasks)
+    return Batch(pixels, *told, dense, tasks, *[torch.zeros(0, dtype=torch.long)] * 3)
+
+
+def collate_names(layout: Layout, scenes: list[Scene], rng: np.random.Generator, grid: Grid) -> Batch:
+    """A drill: undrawn scenes with the names of names.py."""
+    rows, named, meant, counts = [], [], [], []
+    for scene in scenes:
+        drilled = names(rng, scene)
+        starts = rng.integers(0, 24, len(drilled)).tolist()
+        row, lasts = layout.names([each.text for each in drilled], grid, starts)
+        named += [(len(rows), last) for last in lasts]
+        meant += [of_thing(scene, each.things[0] if len(each.things) == 1 else None) for each in drilled]
+        counts += [min(MOST, len(each.things)) for each in drilled]
+        rows.append(row)
+    length = max(len(row.ids) for row in rows)
+    fill = lambda name, value: np.stack([_filled(getattr(row, name), length, value) for row in rows])  # noqa: E731
+    positions = np.stack([_filled(row.positions, length, 0) for row in rows], axis=1)
+    told = (torch.from_numpy(array) for array in (fill("ids", layout.pad), positions, fill("turns", IGNORED), fill("branches", FILLER)))
+    dense = torch.from_numpy(np.stack([targets(scene, grid) for scene in scenes]))
+    found = (torch.from_numpy(np.array(array)) for array in (named, np.stack(meant), counts))
+    return Batch(torch.zeros(0, dtype=torch.uint8), *told, dense, [[] for _ in rows], *found)
+
+
+def _filled(values: np.ndarray, length: int, value: int) -> np.ndarray:
+    """The last axis made `length` long."""
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, length - values.shape[-1])], constant_values=value)
 
 
 def _pixels(picture: Image.Image, grid: Grid) -> np.ndarray:
@@ -79,8 +113,8 @@ class Source(Dataset):
     size: int
     warm: int
     numbers: range
-    look: int = 0  # the first batches are pictures alone: their texts are not used
-    look_size: int = 0  # of those batches
+    stage: str = "both"
+    drills: int = 0  # the first batches of a reader ask simple questions
     repeat: int = 0  # use only so many batches, again and again
 
     def __len__(self) -> int:
@@ -89,25 +123,43 @@ class Source(Dataset):
     def __getitem__(self, index: int) -> Batch:
         if not hasattr(self, "_layout"):  # once a process
             self._layout = Layout(Tokenizer.from_file(str(self.tokenizer / "tokenizer.json")))
-        return collate(self._layout, *self.lessons(self.numbers[index]))
-
-    def lessons(self, number: int) -> tuple[list[list[Conversation]], Grid]:
+        number = self.numbers[index]
         number = number % self.repeat if self.repeat else number
         rng = np.random.default_rng([self.seed, number, 5])
-        level = min(1.0, number / self.warm) if self.warm else 1.0
-        looking = number < self.look
-        family = "one" if looking else str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
         grid, sizes = some_group(rng)
+        if self.kind(number) == "names":
+            scenes = [still_scene(rng, sizes[rng.integers(len(sizes))], self._level(number)) for _ in range(2 * self.size)]
+            return collate_names(self._layout, scenes, rng, grid)
+        return collate(self._layout, self._lessons(number, rng, sizes), grid)
+
+    def lessons(self, number: int) -> list[list[Conversation]]:
+        rng = np.random.default_rng([self.seed, number, 5])
+        _, sizes = some_group(rng)
+        return self._lessons(number, rng, sizes)
+
+    def kind(self, number: int) -> str:
+        kinds = BATCHES[self.stage]
+        return kinds[number % len(kinds)]
+
+    def _level(self, number: int) -> float:
+        return min(1.0, number / self.warm) if self.warm else 1.0
+
+    def _lessons(self, number: int, rng: np.random.Generator, sizes: tuple[Size, ...]) -> list[list[Conversation]]:
+        level = self._level(number)
+        easy = self.kind(number) == "pictures" or number < self.drills
+        family = "one" if easy else str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
         found = []
-        for each in range(self.look_size if looking else max(1, self.size // PICTURES[family])):
+        for each in range(max(1, self.size // PICTURES[family])):
             size = sizes[rng.integers(len(sizes))]
             now = level if rng.random() < 0.8 else 1.0  # a few hard ones from the start
             index = number * STRIDE + each
-            if looking:
+            if self.kind(number) == "pictures":
                 found.append(single(self.seed, index, size, level=now))
+            elif number < self.drills:
+                found.append(drill(self.seed, index, size, level=now))
             else:
-                found.append(lesson(self.seed, index, size, level=now, family=family))
-        return found, grid
+                found.append(lesson(self.seed, index, size, level=now, family=family, drawn=self.stage == "both"))
+        return found
 
 
 def stream(source: Source, workers: int) -> Iterator[Batch]:

@@ -63,7 +63,8 @@ def _held_out(seed: int, number: int) -> list[list[Conversation]]:
 def _by_heart(run: Path) -> list[list[Conversation]]:
     settings = torch.load(run / "state.pt", map_location="cpu", weights_only=True)["settings"]
     source = Source(run / "tokenizer", settings["seed"], settings["batch"], settings["warm"], range(1))
-    return [talks[:1] for number in range(max(1, settings["repeat"])) for talks in source.lessons(number)[0]]
+    numbers = [number for number in range(max(1, settings["repeat"])) if source.kind(number) == "talk"]
+    return [talks[:1] for number in numbers for talks in source.lessons(number)]
 
 
 if __name__ == "__main__":

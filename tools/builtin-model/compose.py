@@ -23,6 +23,16 @@ def still_scene(rng: np.random.Generator, size: tuple[int, int], level: float, k
     return scene
 
 
+def crowded_scene(rng: np.random.Generator, size: tuple[int, int], level: float) -> Scene:
+    """Words and as many shapes as find room: much to learn from one picture."""
+    scene = Scene(size, seed=_seed(rng), level=level)
+    for _ in range(int(rng.integers(0, 4))):
+        put(rng, scene, some_text(rng, size, limit=0.2))
+    for _ in range(int(rng.integers(3, 9))):
+        put(rng, scene, some_shape(rng, size, level, limit=0.2), overlap=bool(rng.random() < 0.3 * level), tries=12)
+    return scene
+
+
 def _number(rng: np.random.Generator, level: float) -> int:
     weights = np.array(NUMBERS[: 2 + round((len(NUMBERS) - 2) * level)])
     return 1 + int(rng.choice(len(weights), p=weights / weights.sum()))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from compose import changed_pair, frames, still_scene
+from compose import changed_pair, crowded_scene, frames, still_scene
 from naming import name, place_name, place_of, sentence
 from scene import Scene
 from tasks import TASKS, WEIGHTS, boxes, unique
@@ -15,6 +15,8 @@ from wordings import wording
 SPLITS = {"train": 0, "held_out": 1}
 FAMILIES = {"one": 0.76, "two": 0.1, "frames": 0.14}  # conversations of a family have about as many pictures
 LESSON = {"one": 6, "two": 2, "frames": 2}  # further questions about the same pictures
+SIMPLE = ("colour", "shape", "exists", "count", "where", "what_at", "read")
+DRILL = 14  # questions
 SEVERAL = ("difference", "same", "movement")
 FOLLOW_UPS = ("and_colour", "and_where", "and_find", "and_other")
 ALL_TASKS = (*TASKS, *FOLLOW_UPS, *SEVERAL, "unrelated")
@@ -80,17 +82,15 @@ def sample(seed: int, index: int, split: str, size: tuple[int, int], *, level: f
 
 
 def single(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0) -> list[Conversation]:
-    """A lesson of one conversation, always with its pictures."""
-    talk = Conversation()
+    """A lesson without words for the vision tower: one picture, most of them crowded."""
     rng = np.random.default_rng([SPLITS["train"], seed, index])
-    _one(rng, talk, size, level, False, None)
-    talk.pictures = [scene.draw() for scene in talk.scenes]
-    return [talk]
+    scene = crowded_scene(rng, size, level) if rng.random() < 0.7 else still_scene(rng, size, level)
+    return [Conversation([scene], [scene.draw()])]
 
 
-def lesson(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0, family: str = "one") -> list[Conversation]:
+def lesson(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0, family: str = "one", drawn: bool = True) -> list[Conversation]:
     """A training conversation and further ones about the same pictures, none of which knows of the others."""
-    first = sample(seed, index, "train", size, level=level, family=family)
+    first = sample(seed, index, "train", size, level=level, family=family, drawn=drawn)
     talks = [first]
     if not first.scenes or first.question_first:
         return talks
@@ -107,6 +107,20 @@ def lesson(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0, 
             talk.turns = [Turn(t.task, _careless(rng, t.question), t.answer) for t in talk.turns]
             talks.append(talk)
     return talks
+
+
+def drill(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0) -> list[Conversation]:
+    """Many short questions about one undrawn picture, each of which one look answers: what a reader learns first."""
+    rng = np.random.default_rng([SPLITS["train"], seed, index])
+    scene = still_scene(rng, size, level)
+    talks = []
+    for _ in range(DRILL):
+        talk = Conversation([scene], language="zh" if rng.random() < 0.25 else "en")
+        task = str(rng.choice(SIMPLE)) if scene.shapes else "read"
+        _about(rng, talk, False, [task], chains=False)
+        if talk.turns:
+            talks.append(talk)
+    return talks or [Conversation([scene])]
 
 
 def examination(seed: int, index: int, size: tuple[int, int], family: str = "one") -> list[Conversation]:

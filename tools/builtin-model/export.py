@@ -1,4 +1,4 @@
-"""Writes the checkpoint of a run, converts it with llama.cpp's converter, and reports the sizes.
+"""Writes the checkpoint of a run, converts it with llama.cpp's converter, declares its use, and reports the sizes.
 
     python export.py out/base --llama-cpp ../../.llama.cpp/src
 """
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from checkpoint import write
+from grids import MAX_PIXELS, MIN_PIXELS
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools" / "fixtures"))
@@ -17,6 +18,11 @@ from convert import WRAPPER  # noqa: E402
 
 TYPES = {"model": ("f32", "f16", "q8_0"), "mmproj": ("f32", "f16", "q8_0")}
 NAME = "Qwen3-VL built-in"
+# How the model is to be used: the package reads it from the files, so that it needs no special case for this model.
+DECLARED = {
+    "model": {"general.sampling.top_k": 1},  # greedy
+    "mmproj": {"clip.vision.image_min_pixels": MIN_PIXELS, "clip.vision.image_max_pixels": MAX_PIXELS},
+}
 
 
 def main() -> None:
@@ -31,6 +37,7 @@ def main() -> None:
         for each in types:
             target = folder / f"{kind}-{each}.gguf"
             convert(arguments.llama_cpp, checkpoint, target, each, ["--mmproj"] if kind == "mmproj" else [])
+            declare(arguments.llama_cpp, target, DECLARED[kind])
             print(f"{target.name:20} {target.stat().st_size / 1e6:6.2f} MB")
 
 
@@ -41,6 +48,18 @@ def convert(llama_cpp: Path, checkpoint: Path, target: Path, outtype: str, extra
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(f"the converter failed for {target.name}:\n{done.stderr[-4000:]}")
+
+
+def declare(llama_cpp: Path, target: Path, values: dict[str, int]) -> None:
+    sys.path.insert(0, str(llama_cpp / "gguf-py"))
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+    from gguf.scripts.gguf_new_metadata import MetadataDetails, copy_with_new_metadata
+
+    plain = target.rename(target.with_suffix(".plain"))
+    reader = GGUFReader(plain)
+    writer = GGUFWriter(target, arch=reader.fields["general.architecture"].contents())
+    copy_with_new_metadata(reader, writer, {key: MetadataDetails(GGUFValueType.UINT32, value) for key, value in values.items()}, [])
+    plain.unlink()
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import numpy as np
 
 FACTOR = 32  # pixels a side of one token
 # Declared in the checkpoint's preprocessor_config.json and in the GGUF projector: every picture becomes about as large.
-MIN_PIXELS = 30 * FACTOR**2
-MAX_PIXELS = 42 * FACTOR**2
-SIDES = (96, 420)
+MIN_PIXELS = 28 * FACTOR**2
+MAX_PIXELS = 38 * FACTOR**2
+SIDES = (96, 320)
 WIDEST = 2.2
 
 Grid = tuple[int, int]  # rows, columns of tokens

@@ -64,6 +64,20 @@ class Layout:
                 break
         return Row(np.array(ids), self._positions(ids, branches, grid), np.array(turns), np.array(branches))
 
+    def names(self, texts: list[str], grid: Grid, starts: list[int]) -> tuple[Row, list[int]]:
+        """A picture, and behind it every name in a branch of its own, `starts` positions later; and each name's last token."""
+        opening = self._tokenizer.encode("<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>", add_special_tokens=False).ids
+        ids = [token for id in opening for token in [id] * (grid[0] * grid[1] if id == self.image else 1)]
+        branches, shift, lasts = [SHARED] * len(ids), [0] * len(ids), []
+        for branch, (text, start) in enumerate(zip(texts, starts, strict=True), 1):
+            tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
+            ids += tokens
+            branches += [branch] * len(tokens)
+            shift += [start] * len(tokens)
+            lasts.append(len(ids) - 1)
+        positions = self._positions(ids, branches, grid) + np.array(shift)
+        return Row(np.array(ids), positions, np.full(len(ids), IGNORED), np.array(branches)), lasts
+
     def _positions(self, ids: list[int], branches: list[int], grid: Grid) -> np.ndarray:
         rows, columns = grid
         block = np.stack([np.zeros(rows * columns, int), np.arange(rows).repeat(columns), np.tile(np.arange(columns), rows)])

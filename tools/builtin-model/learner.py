@@ -1,33 +1,64 @@
-"""The model with what only training needs: a linear layer that names what each image token shows, and the losses."""
+"""The model with what only training needs: the code of its image tokens, a linear layer that names what each token shows,
+and the losses."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import Qwen3VLForConditionalGeneration
 
-from architecture import answer_logits, look
-from batches import Batch
+from architecture import Seen, answer_logits, hidden_states, look
+from batches import BATCHES, Batch
+from codes import Code
+from names import MOST
 from targets import CLASSES, NONE, PARTS
 
-PLACES = 0.5  # weight of the dense lesson beside the answers
-WEIGHTS = {"kind": 1.0, "colour": 1.0, "centre": 2.0, "hundreds": 1.0, "tens": 0.3, "letters": 8.0}  # most slots are empty
+STAGES = tuple(BATCHES)  # the vision tower alone, the language model on codes alone, all
+PLACES = {"eyes": 1.0, "both": 0.3}  # weight of the dense lesson beside the answers
+CODE = {"eyes": 0.5, "both": 0.05}  # and of the distance to the code
+WEIGHTS = {"kind": 1.0, "colour": 1.0, "centre": 2.0, "hundreds": 1.0, "letters": 8.0}  # most slots are empty
+FINDING = 3  # layers of the language model that find what a name names
+SHARPNESS = 8.0  # of the layer that names, to begin with
 
 
 class Learner(nn.Module):
-    def __init__(self, student: Qwen3VLForConditionalGeneration) -> None:
+    def __init__(self, student: Qwen3VLForConditionalGeneration, stage: str = "both") -> None:
         super().__init__()
         self.student = student
+        self.stage = stage
+        self.code = Code(student.config.text_config.hidden_size)
         self.places = nn.Linear(student.config.text_config.hidden_size, CLASSES)
+        self.counts = nn.Linear(student.config.text_config.hidden_size, 1 + MOST)
+        with torch.no_grad():
+            self.places.weight.copy_(SHARPNESS * self.code.classes)
+            self.places.bias.zero_()
 
-    def losses(self, batch: Batch, answers: bool) -> tuple[Tensor, Tensor]:
-        """What to minimise, and its two parts (answers, places) to report."""
-        seen = look(self.student.model.visual, batch.pixels) if len(batch.pixels) else None
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What to minimise, and its parts (answers, places, distance to the code) to report."""
         nothing = torch.zeros((), device=batch.ids.device)
-        places = self._places(seen[0], batch.targets.flatten(0, 1)) if seen else nothing
-        told = self._answers(batch, seen) if answers else nothing
-        return told + PLACES * places, torch.stack([told.detach(), places.detach()])
+        told, places, distance = nothing, nothing, nothing
+        seen = self.see(batch, careless=True)
+        if len(batch.pixels) and self.stage != "reader":
+            labels = batch.targets.flatten(0, 1)
+            places = self._places(seen[0], labels)
+            distance = (seen[0].float() - self.code.of(labels).float()).square().sum(-1).mean()
+        if len(batch.named):
+            told = self._names(batch, seen)
+        elif (batch.turns >= 0).any():
+            told = self._answers(batch, seen)
+        weight = "eyes" if told is nothing else self.stage
+        total = told + PLACES.get(weight, 0) * places + CODE.get(weight, 0) * distance
+        return total, torch.stack([told.detach().float(), places.detach().float(), distance.detach().float()])
 
-    def _answers(self, batch: Batch, seen: tuple[Tensor, list[Tensor]] | None) -> Tensor:
+    def see(self, batch: Batch, careless: bool = False) -> Seen | None:
+        """What the language model gets to see: of scenes that are not drawn, and as a reader always, the code; `careless` with errors."""
+        if not len(batch.targets):
+            return None
+        if self.stage != "reader" and len(batch.pixels):
+            return look(self.student.model.visual, batch.pixels)
+        code = self.code.careless(batch.targets) if careless else self.code.of(batch.targets)
+        return code.flatten(0, 1), []
+
+    def _answers(self, batch: Batch, seen: Seen | None) -> Tensor:
         """Mean over the answers' tokens; a token of a long answer counts less, but a long answer as a whole more."""
         logits, wanted = answer_logits(self.student, batch, seen)
         turns = batch.turns[:, 1:]
@@ -37,13 +68,26 @@ class Learner(nn.Module):
         each = F.cross_entropy(logits.float(), wanted, reduction="none")
         return (each * weight).sum() / weight.sum()
 
+    def _names(self, batch: Batch, seen: Seen | None) -> Tensor:
+        """The tokens that end a name shall hold the code of what it names, and how often that is there."""
+        rows, columns = batch.named.unbind(1)
+        found = hidden_states(self.student, batch, seen, FINDING)[rows, columns]
+        one = batch.counts == 1
+        distance = (found[one].float() - self.code.of(batch.meant[one]).float()).square().sum(-1).mean()
+        return F.cross_entropy(self.counts(found).float(), batch.counts) + self._places(found[one], batch.meant[one]) + distance
+
     def _places(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        scores = self.places(embeddings).float()
-        total, label, start = scores.new_zeros(()), 0, 0
+        total = torch.zeros((), device=labels.device)
+        for name, scores, wanted in self.named(embeddings, labels):
+            if (wanted != NONE).any():
+                total = total + WEIGHTS[name] * F.cross_entropy(scores, wanted, ignore_index=NONE)
+        return total
+
+    def named(self, embeddings: Tensor, labels: Tensor) -> list[tuple[str, Tensor, Tensor]]:
+        """Every part of the lesson with the scores of its classes [N, classes] and the right ones [N]."""
+        scores, found, label, start = self.places(embeddings).float(), [], 0, 0
         for name, (count, classes) in PARTS.items():
             part = scores[:, start : start + count * classes].reshape(-1, classes)
-            wanted = labels[:, label : label + count].reshape(-1)
-            if (wanted != NONE).any():
-                total = total + WEIGHTS[name] * F.cross_entropy(part, wanted, ignore_index=NONE)
+            found.append((name, part, labels[:, label : label + count].reshape(-1)))
             start, label = start + count * classes, label + count
-        return total
+        return found

@@ -25,7 +25,7 @@ class Thing:
     degrees: float = 0.0
     shape: Shape | None = None
     text: str = ""
-    font: str = "default"
+    font: str = ""
     smooth: bool = True
 
     def mask(self) -> Image.Image:
@@ -91,7 +91,7 @@ def some_shape(rng: np.random.Generator, size: tuple[int, int], level: float, *,
                shape: Shape | None = None, limit: float = 0.3) -> Thing:  # fmt: skip
     """A shape without a place. `limit` is its largest radius as a part of the shorter side."""
     colour = colour or COLOURS[rng.integers(len(COLOURS))]
-    smallest = 0.13 - 0.045 * level
+    smallest = 0.13 - 0.03 * level
     return Thing(
         colour=colour,
         rgb=_shade(rng, colour),
@@ -103,12 +103,12 @@ def some_shape(rng: np.random.Generator, size: tuple[int, int], level: float, *,
     )
 
 
-def some_text(rng: np.random.Generator, size: tuple[int, int]) -> Thing:
+def some_text(rng: np.random.Generator, size: tuple[int, int], limit: float = 0.36) -> Thing:
     colour = COLOURS[rng.integers(len(COLOURS))]
-    thing = Thing(colour, _shade(rng, colour), (0.0, 0.0), 100.0, text=words.word(rng), font=str(rng.choice(words.FONTS)))
-    covered = thing.mask()  # letters between 1/11 and 1/3 of the shorter side, as far as the width allows
-    largest = min(0.36 * min(size), 0.92 * size[0] * 100 / covered.width)
-    smallest = min(max(14.0, 0.11 * min(size)), largest)
+    thing = Thing(colour, _shade(rng, colour), (0.0, 0.0), 0.0, text=words.word(rng), font=str(rng.choice(words.FONTS)))
+    # letters between 1/7 and `limit` of the shorter side, as far as the width allows
+    largest = min(limit * min(size), 0.92 * size[0] / words.width(thing.text, thing.font))
+    smallest = min(max(14.0, 0.14 * min(size)), largest)
     return replace(thing, radius=float(rng.uniform(smallest, largest)))
 
 

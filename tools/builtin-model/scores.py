@@ -5,12 +5,12 @@ import re
 
 import torch
 from tokenizers import Tokenizer
-from transformers import Qwen3VLForConditionalGeneration
-
-from architecture import answer_logits, look
+from architecture import answer_logits
 from batches import Batch, held_out
 from conversation import ALL_TASKS
 from layout import Layout
+from learner import Learner
+from targets import NONE
 
 BOXES = ("find", "and_find")
 
@@ -20,16 +20,15 @@ def prepare(layout: Layout, number: int, tasks: tuple[str, ...] = ALL_TASKS) -> 
 
 
 @torch.no_grad()
-def score(model: Qwen3VLForConditionalGeneration, tests: dict[str, list[Batch]], tokenizer: Tokenizer, device: str) -> dict[str, float]:
+def score(learner: Learner, tests: dict[str, list[Batch]], tokenizer: Tokenizer, device: str) -> dict[str, float]:
     """Part of exact answers by task, and the mean IoU of single boxes under `<task>_iou`."""
-    model.eval()
+    learner.eval()
     result = {}
     for task, batches in tests.items():
         right, overlaps = [], []
         for batch in batches:
             batch = batch.to(device)
-            seen = look(model.model.visual, batch.pixels) if len(batch.pixels) else None
-            logits, _ = answer_logits(model, batch, seen)
+            logits, _ = answer_logits(learner.student, batch, learner.see(batch))
             guesses = logits.argmax(-1).cpu()
             for guess, wanted in zip(*_last_answers(batch, guesses), strict=True):
                 right.append(guess == wanted)
@@ -38,8 +37,19 @@ def score(model: Qwen3VLForConditionalGeneration, tests: dict[str, list[Batch]],
         result[task] = sum(right) / len(right)
         if overlaps:
             result[f"{task}_iou"] = sum(overlaps) / len(overlaps)
-    model.train()
+    learner.train()
     return result
+
+
+@torch.no_grad()
+def dense(learner: Learner, tests: dict[str, list[Batch]], device: str) -> dict[str, float]:
+    """Part of right labels of the dense lesson, by its parts, where something is to be named."""
+    right: dict[str, list[float]] = {}
+    for batch in (batch.to(device) for task in ("count", "read") for batch in tests[task]):
+        for name, scores, wanted in learner.named(learner.see(batch)[0], batch.targets.flatten(0, 1)):
+            told = wanted > 0 if name in ("kind", "letters", "centre") else wanted != NONE
+            right.setdefault(name, []).append((scores.argmax(-1)[told] == wanted[told]).float().mean().item())
+    return {name: sum(values) / len(values) for name, values in right.items()}
 
 
 def _last_answers(batch: Batch, guesses: torch.Tensor) -> tuple[list[list[int]], list[list[int]]]:

@@ -12,27 +12,27 @@ from scene import Scene, Thing
 
 NONE = -100  # no lesson here, as cross_entropy ignores it
 SAMPLES = 4  # a side of a token, to find what covers it
-CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 KINDS = 1 + len(SHAPES) + 1  # nothing, a shape, a word
-TENS = 10  # classes of a digit
 EDGES = 4
 SLOTS = 4  # patches of a token: each may hold the middle of one letter
 
 # classes of each part of the lesson; a token has several of some
 PARTS = {"kind": (1, KINDS), "colour": (1, len(COLOURS)), "centre": (1, 2), "hundreds": (EDGES, 11),
-         "tens": (EDGES, TENS), "letters": (SLOTS, 1 + len(CHARACTERS))}  # fmt: skip
-LABELS = sum(count for count, _ in PARTS.values())
+         "letters": (SLOTS, 1 + len(CHARACTERS))}  # fmt: skip
+NAMED = sum(count for count, _ in PARTS.values())
+LABELS = NAMED + EDGES  # behind the classes the edges of the thing's box, 0 to 1000
 CLASSES = sum(count * classes for count, classes in PARTS.values())
 
 
 def targets(scene: Scene, grid: Grid) -> np.ndarray:
-    """[rows * columns, LABELS], in the order of PARTS."""
+    """[rows * columns, LABELS]: the classes in the order of PARTS, then left, top, right, bottom."""
     rows, columns = grid
     owners = _owners(scene, grid)
     found = np.full((rows, columns, LABELS), NONE)
     found[..., 0] = 0  # kind
     found[..., 2] = 0  # centre
-    letters = found[..., -SLOTS:]
+    letters = found[..., NAMED - SLOTS : NAMED]
     letters[:] = 0
     for index, thing in enumerate(scene.things):
         mine = owners == index
@@ -40,12 +40,24 @@ def targets(scene: Scene, grid: Grid) -> np.ndarray:
         found[mine, 1] = COLOURS.index(thing.colour)
         box = scene.box(thing)
         found[mine, 3:7] = [edge // 100 for edge in box]
-        found[mine, 7:11] = [edge // 10 % 10 for edge in box]
+        found[mine, NAMED:] = box
         x, y = scene.place(thing)
         found[min(rows - 1, int(y * rows)), min(columns - 1, int(x * columns)), 2] = 1
         if thing.text:
             _letters(scene, thing, letters, grid)
     return found.reshape(-1, LABELS)
+
+
+def of_thing(scene: Scene, thing: Thing | None) -> np.ndarray:
+    """[LABELS] of what is known of a thing wherever one looks; all NONE without one."""
+    found = np.full(LABELS, NONE)
+    if thing:
+        box = scene.box(thing)
+        found[0] = 1 + SHAPES.index(thing.shape) if thing.shape else KINDS - 1
+        found[1] = COLOURS.index(thing.colour)
+        found[3:7] = [edge // 100 for edge in box]
+        found[NAMED:] = box
+    return found
 
 
 def _owners(scene: Scene, grid: Grid) -> np.ndarray:

@@ -1,7 +1,9 @@
 """Trains the built-in model from nothing. See README.md.
 
-    python train.py --preset base --steps 20000 --out out/base          # on a GPU
-    python train.py --out out/base --resume                             # go on where it stopped
+    python train.py --stage eyes --out out/eyes                         # these two at the same time
+    python train.py --stage reader --out out/reader
+    python train.py --start-from out/eyes out/reader --out out/whole    # then all together
+    python train.py --out out/whole --resume                            # go on where it stopped
 """
 
 import argparse
@@ -13,16 +15,17 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 import vocabulary
 from architecture import PRESETS, create
-from batches import Source, stream
+from batches import BATCHES, Source, stream
 from layout import Layout
-from learner import Learner
-from scores import prepare, score
+from learner import STAGES, Learner
+from scores import dense, prepare, score
 
-SETTINGS = ("preset", "batch", "parts", "rate", "seed", "warm", "look", "look_batch", "repeat")  # fixed for a whole run
+SETTINGS = ("preset", "batch", "rate", "seed", "warm", "stage", "drills", "repeat")  # fixed for a whole run
 
 
 def main() -> None:
@@ -42,11 +45,13 @@ def main() -> None:
     if not tokens.exists():
         vocabulary.make().save_pretrained(tokens)
     tokenizer = AutoTokenizer.from_pretrained(tokens)
-    model = Learner(create(arguments.preset, tokenizer)).to(device).train()
+    model = Learner(create(arguments.preset, tokenizer), arguments.stage)
+    model.code.name(model.student.model.language_model.embed_tokens.weight, tokenizer)
     if arguments.start_from:
-        model.student.load_state_dict(type(model.student).from_pretrained(arguments.start_from).state_dict())
+        begin_with(model, arguments.start_from)
+    model = model.to(device).train()
     fast = model if arguments.f32 else copy.deepcopy(model).to(torch.bfloat16)  # computes; `model` keeps exact weights
-    optimizer = torch.optim.AdamW(groups(model), lr=arguments.rate, betas=(0.9, 0.98), fused=True)
+    optimizer = Optimizers(model, arguments.rate)
     averaged = Average(model)
     step = 0
     if state:
@@ -59,7 +64,7 @@ def main() -> None:
     seen = sum(p.numel() for p in model.student.model.visual.parameters())
     print(f"{device}, {count:,} parameters ({seen:,} vision), from step {step} of {arguments.steps}", flush=True)
 
-    parts = arguments.parts
+    parts = len(BATCHES[arguments.stage])
     numbers = range(step * parts, arguments.steps * parts)
     source = Source(
         tokens,
@@ -67,20 +72,18 @@ def main() -> None:
         arguments.batch,
         arguments.warm * parts,
         numbers,
-        arguments.look * parts,
-        arguments.look_batch,
+        arguments.stage,
+        arguments.drills * parts if arguments.stage == "reader" else 0,
         arguments.repeat,
     )
     batches = stream(source, arguments.workers)
     tests = prepare(Layout(tokenizer.backend_tokenizer), arguments.test)
     start, first_step, samples, pending = time.monotonic(), step, 0, []
     while step < arguments.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, arguments)
-        told = torch.zeros(2, device=device)
+        told = torch.zeros(3, device=device)
         for _ in range(parts):
             batch = next(batches).to(device)
-            loss, parts_of_it = fast.losses(batch, answers=step >= arguments.look)
+            loss, parts_of_it = fast.losses(batch)
             (loss / parts).backward()
             told += parts_of_it / parts
             samples += len(batch.tasks)
@@ -89,8 +92,7 @@ def main() -> None:
                 exact.grad = None if used.grad is None else used.grad.float()
                 used.grad = None
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.step(rate_at(step, arguments))
         averaged.update(model)
         copy_weights(model, fast)
         step += 1
@@ -99,15 +101,13 @@ def main() -> None:
         spent = time.monotonic() - start
         ends = step == arguments.steps or spent > 60 * arguments.minutes
         if step % arguments.log == 0 or ends:
-            answers, places = torch.stack(pending).mean(0).tolist()
+            answers, places, distance = torch.stack(pending).mean(0).tolist()
             pending = []
-            write(out, {"step": step, "answers": round(answers, 4), "places": round(places, 4), "seconds": round(spent, 1), "samples_per_s": round(samples / spent, 1)})
+            write(out, {"step": step, "answers": round(answers, 4), "places": round(places, 4), "distance": round(distance, 4), "seconds": round(spent, 1), "samples_per_s": round(samples / spent, 1)})
         if step % arguments.every == 0 or ends:
             save(out, model, optimizer, averaged, step, arguments)
-            if step <= arguments.look:
-                continue
             copy_weights(averaged, fast)
-            accuracy = score(fast.student, tests, tokenizer.backend_tokenizer, device)
+            accuracy = dense(fast, tests, device) if arguments.stage == "eyes" else score(fast, tests, tokenizer.backend_tokenizer, device)
             copy_weights(model, fast)
             write(out, {"step": step, "held_out": {task: round(value, 3) for task, value in accuracy.items()}})
         if ends:
@@ -119,16 +119,15 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, with its settings")
-    parser.add_argument("--start-from", type=Path, help="a checkpoint folder whose weights begin a new run")
+    parser.add_argument("--stage", choices=STAGES, default="both", help="the vision tower alone, the language model on codes, or all")
+    parser.add_argument("--start-from", type=Path, nargs="+", help="runs whose averaged weights begin this one, of each what its stage trains; or files of weights")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after this time")
     parser.add_argument("--preset", choices=list(PRESETS), default="base")
-    parser.add_argument("--steps", type=int, default=20_000, help="length of the whole schedule")
-    parser.add_argument("--batch", type=int, default=96, help="single-picture conversations in a part")
-    parser.add_argument("--parts", type=int, default=4, help="batches, each of another picture size, in a step")
+    parser.add_argument("--steps", type=int, default=12_000, help="length of the whole schedule")
+    parser.add_argument("--batch", type=int, default=8, help="rows of questions about a picture in a step")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--warm", type=int, default=1500, help="steps until pictures are as hard as they get")
-    parser.add_argument("--look", type=int, default=0, help="steps in the beginning that train the vision tower alone")
-    parser.add_argument("--look-batch", type=int, default=24, help="pictures in a part of those steps")
+    parser.add_argument("--drills", type=int, default=2000, help="steps in the beginning of a reader's training with simple questions alone")
     parser.add_argument("--repeat", type=int, default=0, help="learn only so many batches by heart, to see that it can")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=1000, help="steps between checkpoints with a test")
@@ -140,11 +139,44 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def groups(model: torch.nn.Module) -> list[dict]:
-    """Weight decay for matrices only."""
-    decays = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embed" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
-    return [{"params": decays, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+def begin_with(model: Learner, runs: list[Path]) -> None:
+    names = [name for name, _ in model.named_parameters()]
+    for run in runs:
+        if run.suffix == ".safetensors":
+            model.load_state_dict(load_file(run), strict=False)
+            continue
+        state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
+        values = dict(zip(names, state["average"]["values"], strict=True))
+        stage = state["settings"]["stage"]
+        sees = {name: "model.visual" in name or name.startswith("places") for name in names}
+        chosen = {name: value for name, value in values.items() if stage == "both" or sees[name] == (stage == "eyes")}
+        model.load_state_dict(chosen, strict=False)
+
+
+class Optimizers:
+    """Muon for the matrices of the layers, AdamW for all other weights; the same rate suits both."""
+
+    def __init__(self, model: torch.nn.Module, rate: float) -> None:
+        inner = {n: p for n, p in model.named_parameters() if p.ndim == 2 and (".layers." in n or ".blocks." in n)}
+        others = [p for n, p in model.named_parameters() if n not in inner]
+        self._all = (
+            torch.optim.Muon(inner.values(), lr=rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        )
+
+    def step(self, rate: float) -> None:
+        for each in self._all:
+            for group in each.param_groups:
+                group["lr"] = rate
+            each.step()
+            each.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict]:
+        return [each.state_dict() for each in self._all]
+
+    def load_state_dict(self, states: list[dict]) -> None:
+        for each, state in zip(self._all, states, strict=True):
+            each.load_state_dict(state)
 
 
 def rate_at(step: int, arguments: argparse.Namespace) -> float:

@@ -17,8 +17,8 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 sys.path.append(str(FIXTURES))
 from tokenizer import ADDED, SPECIAL, SPLIT  # noqa: E402
 
-MERGES = 740  # with 256 bytes and the special tokens 1022
-ROWS = 1024  # of the embedding
+MERGES = 1200  # with 256 bytes and the special tokens 1482
+ROWS = 1216  # of the embedding
 SAMPLES = 4000
 
 
@@ -54,16 +54,24 @@ def _texts() -> Iterator[str]:
     """Questions and answers without the printed words: those must stay spelled letter by letter."""
     yield from [SYSTEM] * 50 + ["system\n", "user\n", "assistant\n"] * 200
     for item in (*COLOURS, *SHAPES):
-        yield from [item.en, f" {item.en}", item.zh] * 20
+        yield from [item.en, f" {item.en}", item.en.capitalize(), item.zh] * 400
+    for item in SHAPES:
+        yield from [f" {item.plural}"] * 400
     rng = np.random.default_rng(1)
     for index in range(SAMPLES):
         family = list(FAMILIES)[index % 7 % 3]
         talk = sample(0, index, "train", some_size(rng), family=family, drawn=False)
         for turn in talk.turns:
             if turn.task != "unrelated":
-                yield re.sub(r"[A-Z]{2,}|[A-Z]\b|\bword \w+|文字\w+", " ", turn.question)
+                yield from _names_apart(re.sub(r"[A-Z]{2,}|[A-Z]\b|\bword \w+|文字\w+", " ", turn.question))
             if turn.task != "read":
-                yield re.sub(r"\b[A-Z]+\b|\bword \w+|文字\w+|\"label\": \"\w+\"", " ", turn.answer)
+                yield from _names_apart(re.sub(r"\b[A-Z]+\b|\bword \w+|文字\w+|\"label\": \"\w+\"", " ", turn.answer))
+
+
+def _names_apart(text: str) -> list[str]:
+    """Chinese has no spaces: a colour and its shape would become one token, each pair another."""
+    names = "|".join(item.zh for item in (*COLOURS, *SHAPES))
+    return [part for part in re.split(f"({names})", text) if part]
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 MAX_LENGTH = 7
-DEJAVU = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSansMono-Bold")
-FONTS = ("default", *DEJAVU)
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono-Bold", "DejaVuSerif-Bold")
 
-# Lower-case words are real ones, so that a picture of "o" or "l" never has two right answers.
 KNOWN = (
     "apple bird black book bread bus cake car cat chair city clock cloud coat cold cup dance day desk dog door "
     "dream drum earth egg farm fire fish flag flower food frog game garden gate gift gold good grass green hand "
@@ -28,8 +26,7 @@ _DIGITS = list("0123456789")
 def word(rng: np.random.Generator) -> str:
     kind = rng.random()
     if kind < 0.3:
-        text = str(rng.choice(KNOWN))
-        return text if rng.random() < 0.4 else text.upper()
+        return str(rng.choice(KNOWN)).upper()
     if kind < 0.75:
         return "".join(rng.choice(_LETTERS, int(rng.integers(2, MAX_LENGTH))))
     return "".join(rng.choice(_DIGITS, int(rng.integers(1, MAX_LENGTH))))
@@ -44,6 +41,11 @@ def mask(text: str, font: str, height: int) -> Image.Image:
     return canvas.crop(canvas.getbbox())
 
 
+def width(text: str, font: str) -> float:
+    """In heights of its letters."""
+    return _face(font, 100).getlength(text) / 100
+
+
 def middles(text: str, font: str, height: int) -> list[float]:
     """The middle of every letter, 0 (left) to 1 (right end of the word)."""
     face = _face(font, height)
@@ -53,8 +55,6 @@ def middles(text: str, font: str, height: int) -> list[float]:
 
 @functools.lru_cache(maxsize=512)
 def _face(font: str, height: int) -> ImageFont.FreeTypeFont:
-    if font == "default":
-        return ImageFont.load_default(height)
     return ImageFont.truetype(str(_folder() / f"{font}.ttf"), height)
 
 
@@ -65,6 +65,6 @@ def _folder() -> Path:
     if found and found.submodule_search_locations:
         places.insert(0, Path(found.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf")
     for place in places:
-        if all((place / f"{font}.ttf").exists() for font in DEJAVU):
+        if all((place / f"{font}.ttf").exists() for font in FONTS):
             return place
     raise FileNotFoundError("the DejaVu fonts are missing: pip install matplotlib, or apt-get install fonts-dejavu")
