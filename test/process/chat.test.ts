@@ -1,11 +1,10 @@
 /** `chat` as it is shipped: from a pipe, and in a pseudo-terminal of the system. */
-import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { QwenVL, image } from '../../lib'
 import type { GenerationResult, Message } from '../../lib'
 import { temporaryFolder } from '../support/errors'
-import { cli, fixture, run, withModel } from './program'
+import { cli, fixture, run, terminal as open, withModel } from './program'
 
 const folder = temporaryFolder()
 const scene = fixture('images/scene.png')
@@ -142,37 +141,3 @@ inLinux('in a terminal', () => {
     expect(await terminal.ended).toBe(130)
   })
 })
-
-/** The command in a pseudo-terminal. */
-function open(args: readonly string[]) {
-  const preload = join(__dirname, 'thread.cjs')
-  const command = [process.execPath, '--require', preload, cli, ...args].map((part) => `'${part}'`).join(' ')
-  const child = spawn('script', ['-qefc', command, '/dev/null'], {
-    env: { ...process.env, ...withModel, TERM: 'xterm' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-    timeout: 50_000,
-  })
-  let seen = ''
-  let changed: () => void = () => undefined
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    seen += text
-    changed()
-  })
-  const until = async (arrived: () => boolean) => {
-    while (!arrived()) await new Promise<void>((resolve) => (changed = resolve))
-  }
-  return {
-    type: (text: string) => child.stdin.write(text),
-    /** Waits for a text, and forgets what came up to it. */
-    shows: async (text: string) => {
-      await until(() => seen.includes(text))
-      seen = seen.slice(seen.indexOf(text) + text.length)
-    },
-    /** Waits for some more of whatever comes. */
-    answers: () => {
-      const least = seen.length + 40
-      return until(() => seen.length > least)
-    },
-    ended: new Promise<number | null>((resolve) => child.once('close', resolve)),
-  }
-}

@@ -6,7 +6,7 @@ import type { CachedModel, Estimate, PulledModel, RemovedModel } from '../../lib
 import { temporaryFolder } from '../support/errors'
 import { startHub } from '../support/hub'
 import type { FakeHub } from '../support/hub'
-import { cli, fixture, run, start } from './program'
+import { cli, fixture, run, start, terminal } from './program'
 
 const folder = temporaryFolder()
 const model = randomBytes(1_200_000)
@@ -111,6 +111,18 @@ test('in a pipe, progress is plain lines on stderr', async () => {
   expect(stderr).toMatch(/^x-Q4_K_M\.gguf .* \d+ % \| .* of 1\.3 MB \| /)
   // eslint-disable-next-line no-control-regex
   expect(stderr).not.toMatch(/[\x00-\x09\x0b-\x1f]/)
+})
+
+// util-linux gives a program a terminal; elsewhere `script` takes other arguments.
+const inLinux = process.platform === 'linux' ? test : test.skip
+inLinux('in a terminal, progress is a bar that leaves nothing behind', async () => {
+  hub.faults.push({ silentAfter: 600_000, onMeet: () => setTimeout(() => pulling.type('\x03'), 1500) })
+  const pulling = terminal(['pull', 'hf:o/n'], env)
+  await pulling.shows('\x1b[?25l') // the cursor is hidden
+  await pulling.shows('x-Q4_K_M.gguf')
+  await pulling.shows('of 1.3 MB')
+  await pulling.shows('\x1b[?25h')
+  expect(await pulling.ended).toBe(130)
 })
 
 test.each<[string, readonly string[], Record<string, string>, RegExp]>([

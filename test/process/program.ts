@@ -65,6 +65,40 @@ export function run(args: readonly string[], options?: ProgramOptions): Promise<
   return start(args, options).ended
 }
 
+/** The command in a pseudo-terminal of util-linux. */
+export function terminal(args: readonly string[], env: Readonly<Record<string, string>> = withModel) {
+  const preload = join(__dirname, 'thread.cjs')
+  const command = [process.execPath, '--require', preload, cli, ...args].map((part) => `'${part}'`).join(' ')
+  const child = spawn('script', ['-qefc', command, '/dev/null'], {
+    env: { ...withoutModel(process.env), ...env, TERM: 'xterm' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+    timeout: 50_000,
+  })
+  let seen = ''
+  let changed: () => void = () => undefined
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    seen += text
+    changed()
+  })
+  const until = async (arrived: () => boolean) => {
+    while (!arrived()) await new Promise<void>((resolve) => (changed = resolve))
+  }
+  return {
+    type: (text: string) => child.stdin.write(text),
+    /** Waits for a text, and forgets what came up to it. */
+    shows: async (text: string) => {
+      await until(() => seen.includes(text))
+      seen = seen.slice(seen.indexOf(text) + text.length)
+    },
+    /** Waits for some more of whatever comes. */
+    answers: () => {
+      const least = seen.length + 40
+      return until(() => seen.length > least)
+    },
+    ended: new Promise<number | null>((resolve) => child.once('close', resolve)),
+  }
+}
+
 function withoutModel(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !(name in withModel)))
 }
