@@ -71,7 +71,7 @@ export async function embedPicture(
   encoderOf(reader)
   const { pixels, width, height, tokens, grid, hash, original } = await readPicture(reader, part, signal)
   return imageEmbedding({
-    data: await encode(reader.engine, { pixels, width, height, count: tokens }, signal),
+    data: await encode(reader.engine, { pixels, width, height, count: tokens, hash }, signal),
     grid,
     tokens,
     width: reader.engine.info.embeddingWidth,
@@ -92,8 +92,8 @@ export async function embedClip(
   const { tokens, grid, original, frames, sampleFps, times } = video
   const rowWidth = reader.engine.info.embeddingWidth
   const data = new Float32Array(tokens * rowWidth)
-  for (const [pair, { pixels }] of pairs.entries()) {
-    const shown = { pixels, width, height, frames: temporalPatch, count: tokens / grid.t } as const
+  for (const [pair, { pixels, hash }] of pairs.entries()) {
+    const shown = { pixels, width, height, frames: temporalPatch, count: tokens / grid.t, hash } as const
     data.set(await encode(reader.engine, shown, signal), pair * shown.count * rowWidth)
   }
   const hashes = pairs.map(({ hash }) => hash)
@@ -114,7 +114,7 @@ export async function embedClip(
 
 function encode(
   engine: Engine,
-  picture: Omit<EncodeRequest, 'kind' | 'id'>,
+  picture: Omit<EncodeRequest, 'kind' | 'id' | 'priority'>,
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
   return new Promise((resolve, reject) => {
@@ -122,7 +122,7 @@ function encode(
       reject(new AbortError(signal.reason))
       return
     }
-    const request = engine.submit({ kind: 'encode', ...picture }, (event) => {
+    const request = engine.submit({ kind: 'encode', priority: 0, ...picture }, (event) => {
       if (event.type === 'embedding') resolve(event.data)
       if (event.type === 'error') reject(fromNative(event))
       if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after an embedding

@@ -131,6 +131,7 @@ function nativeRequest(
   const { stop, logprobs, thought } = options
   return {
     kind: 'generate',
+    priority: options.priority ?? 0,
     segments: prompt.segments,
     position: prompt.position,
     maxTokens: options.maxTokens ?? 0,

@@ -28,6 +28,15 @@ export interface LoadOptions {
   readonly contextSize?: number
   /** Most tokens of one prompt step. Default 512. */
   readonly batchSize?: number
+  /** Answers that are computed at the same time, 1 to 256; others wait. They share the context's memory. Default 4. */
+  readonly parallel?: number
+  /** How long, in ms, a step may take while answers are generated: prompts are computed in so small parts. Default 100. */
+  readonly stepMs?: number
+  /**
+   * True: an answer has the same bits whatever runs beside it, on the same machine. Costs `parallel` times the context's
+   * memory and the gain of computing answers together. Default false.
+   */
+  readonly deterministic?: boolean
   /** Threads for computing. Default: the physical cores. */
   readonly threads?: number
   /** Decoder layers on the GPU; -1 all, 0 none: then the encoder stays on the CPU too. Default -1. */
@@ -94,6 +103,8 @@ export interface GenerateOptions<Schema extends OutputSchema | undefined = Outpu
   readonly frequencyPenalty?: number
   /** Same seed, same text. Default: a new one each time. */
   readonly seed?: number
+  /** Among waiting requests the higher goes first; a whole number. Default 0. */
+  readonly priority?: number
   /** Texts that end the answer; not part of it. */
   readonly stop?: string | readonly string[]
   /** GBNF grammar with a rule `root` that the answer has to follow, behind its thought. Default: none. */
@@ -176,6 +187,9 @@ const loadSchema = z.strictObject({
     .optional(),
   contextSize: whole(16, 1 << 24).optional(),
   batchSize: whole(1, 1 << 16).optional(),
+  parallel: whole(1, 256).optional(),
+  stepMs: whole(1, 60_000).optional(),
+  deterministic: boolean.optional(),
   threads: whole(1, 512).optional(),
   gpuLayers: whole(-1, 1 << 16).optional(),
   flashAttention: z.enum(['auto', 'on', 'off'], { error: "'auto', 'on' or 'off'" }).optional(),
@@ -211,6 +225,7 @@ const generateSchema = z.strictObject({
   presencePenalty: real(-1000).optional(),
   frequencyPenalty: real(-1000).optional(),
   seed: whole(0, 2 ** 32 - 1).optional(),
+  priority: whole(-1_000_000, 1_000_000).optional(),
   stop: z
     .union([string, z.array(string)], { error: 'a string or an array of strings, none empty' })
     .optional(),

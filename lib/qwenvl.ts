@@ -31,6 +31,8 @@ import { GenerationStream } from './stream'
 import type { GenerationResult } from './stream'
 
 const defaultBatchSize = 512
+const defaultParallel = 4
+const defaultStepMs = 100
 
 /** Facts of a loaded model. */
 export interface ModelInfo {
@@ -117,6 +119,9 @@ export class QwenVL implements AsyncDisposable {
         cacheType: checked.cacheType ?? 'f16',
         mmap: checked.mmap ?? true,
         encoderPrecision: checked.encoderPrecision ?? 'auto',
+        parallel: checked.parallel ?? defaultParallel,
+        deterministic: checked.deterministic ?? false,
+        stepMs: checked.stepMs ?? defaultStepMs,
       },
       { signal, onProgress },
     )

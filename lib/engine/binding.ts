@@ -73,6 +73,12 @@ export interface EngineParams {
   readonly mmap: boolean
   /** 'auto': F16 weights of the encoder as BF16 where that is faster and changes none of them. */
   readonly encoderPrecision: 'auto' | 'exact'
+  /** Answers that are computed at the same time. */
+  readonly parallel: number
+  /** Nothing is computed together, so that an answer does not depend on what runs beside it. */
+  readonly deterministic: boolean
+  /** Milliseconds that a step may take while answers are generated. */
+  readonly stepMs: number
 }
 
 /** What the engine knows after loading. */
@@ -139,6 +145,8 @@ export interface ThoughtLimit {
 export interface GenerateRequest {
   readonly kind: 'generate'
   readonly id: number
+  /** The higher goes first. */
+  readonly priority: number
   readonly segments: readonly Segment[]
   /** Position of the first generated token. */
   readonly position: number
@@ -167,6 +175,9 @@ export interface GenerateRequest {
 export interface EncodeRequest {
   readonly kind: 'encode'
   readonly id: number
+  readonly priority: number
+  /** Identity of pixels and size. */
+  readonly hash: string
   readonly pixels: Uint8Array
   readonly width: number
   readonly height: number

@@ -1,7 +1,7 @@
 // JavaScript to core.
 #include "convert.h"
 #include "error.h"
-#include "task.h"
+#include "request.h"
 
 #include <cmath>
 #include <cstring>
@@ -79,8 +79,8 @@ std::vector<int32_t> integers(const Napi::Object & object, const char * name) {
 ImageSegment image(const Napi::Object & object, bool with_positions) {
     ImageSegment segment;
     segment.count = integer(object, "count", 1, 1 << 24);
+    segment.hash = text(object, "hash");
     if (with_positions) {
-        segment.hash = text(object, "hash");
         segment.order = object.Has("order") ? integer(object, "order", 0, 1 << 16) : 0;
         segment.positions = integers(object, "positions");
         if (segment.positions.size() != static_cast<size_t>(segment.count) * 3) {
@@ -200,16 +200,20 @@ EngineParams engine_params(const Napi::Object & object) {
     params.cache_type = text(object, "cacheType");
     params.mmap = object.Get("mmap").ToBoolean();
     params.exact_encoder = text(object, "encoderPrecision") == "exact";
+    params.parallel = integer(object, "parallel", 1, 256);
+    params.deterministic = object.Get("deterministic").ToBoolean();
+    params.step_ms = integer(object, "stepMs", 1, 60000);
     return params;
 }
 
 std::shared_ptr<Request> request(const Napi::Object & object) {
     constexpr double kMaxSafeInteger = 9007199254740991.0;
     const auto id = integer<int64_t>(object, "id", 1, kMaxSafeInteger);
+    const int priority = integer(object, "priority", -1000000, 1000000);
     if (text(object, "kind") == "encode") {
-        return std::make_shared<Request>(id, EncodeParams{image(object, false)});
+        return std::make_shared<Request>(id, EncodeParams{image(object, false)}, priority);
     }
-    return std::make_shared<Request>(id, generate(object));
+    return std::make_shared<Request>(id, generate(object), priority);
 }
 
 }  // namespace qvl

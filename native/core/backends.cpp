@@ -71,6 +71,22 @@ std::vector<Device> list_devices() {
     return devices;
 }
 
+Device compute_device(int gpu_layers) {
+    Device best{"CPU", "CPU", "cpu", 0, 0};
+    if (gpu_layers == 0) {
+        return best;
+    }
+    for (auto & device : list_devices()) {
+        if (device.kind == "gpu") {
+            return device;
+        }
+        if (device.kind == "igpu" && best.kind == "cpu") {
+            best = std::move(device);
+        }
+    }
+    return best;
+}
+
 int physical_cores() {
     const int logical = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 #if defined(__linux__)

@@ -22,6 +22,9 @@ void load_backends(const std::string & folder);
 // The devices that were found. Call after load_backends.
 std::vector<Device> list_devices();
 
+// Where a model with so many layers on a GPU is computed: a GPU if there is one and it is wanted, else the CPU.
+Device compute_device(int gpu_layers);
+
 // Cores without hyper-threads: what matrix products scale with. At least 1.
 int physical_cores();
 

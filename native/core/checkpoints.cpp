@@ -14,14 +14,8 @@ constexpr llama_state_seq_flags kStateOnly = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
 
 }  // namespace
 
-Checkpoints::Checkpoints(const Model & model)
-    : needed_(llama_model_is_hybrid(model.get()) || llama_model_is_recurrent(model.get())), vocab_(model.vocab()) {}
-
-void Checkpoints::plan(const std::vector<SequenceItem> & prompt) {
+void Checkpoints::plan(const std::vector<SequenceItem> & prompt, const llama_vocab * vocab) {
     places_.clear();
-    if (!needed_) {
-        return;
-    }
     size_t last_control = 0;
     for (size_t i = 1; i < prompt.size(); i++) {
         const bool text = prompt[i].token >= 0;
@@ -29,7 +23,7 @@ void Checkpoints::plan(const std::vector<SequenceItem> & prompt) {
         if (text && prompt[i - 1].token < 0) {
             places_.push_back(i);
         }
-        if (text && llama_vocab_is_control(vocab_, prompt[i].token)) {
+        if (text && llama_vocab_is_control(vocab, prompt[i].token)) {
             last_control = i;
         }
     }
@@ -41,12 +35,19 @@ void Checkpoints::plan(const std::vector<SequenceItem> & prompt) {
     }
 }
 
+void Checkpoints::add_place(size_t items) {
+    const auto place = std::lower_bound(places_.begin(), places_.end(), items);
+    if (place == places_.end() || *place != items) {
+        places_.insert(place, items);
+    }
+}
+
 size_t Checkpoints::next_place(size_t items) const {
     const auto place = std::upper_bound(places_.begin(), places_.end(), items);
     return place == places_.end() ? std::numeric_limits<size_t>::max() : *place;
 }
 
-void Checkpoints::save(llama_context * ctx, size_t items) {
+void Checkpoints::save(llama_context * ctx, llama_seq_id id, size_t items) {
     if (!std::binary_search(places_.begin(), places_.end(), items)) {
         return;
     }
@@ -55,28 +56,33 @@ void Checkpoints::save(llama_context * ctx, size_t items) {
         copies_.erase(copies_.begin());
     }
     try {
-        std::vector<uint8_t> state(llama_state_seq_get_size_ext(ctx, 0, kStateOnly));
-        if (llama_state_seq_get_data_ext(ctx, state.data(), state.size(), 0, kStateOnly) == state.size()) {
-            copies_.push_back({items, std::move(state)});
+        std::vector<uint8_t> state(llama_state_seq_get_size_ext(ctx, id, kStateOnly));
+        if (llama_state_seq_get_data_ext(ctx, state.data(), state.size(), id, kStateOnly) == state.size()) {
+            copies_.push_back({items, std::make_shared<const std::vector<uint8_t>>(std::move(state))});
         }
     } catch (const std::bad_alloc &) {
         copies_.clear();  // they only save time
     }
 }
 
-size_t Checkpoints::restore(llama_context * ctx, size_t items) {
-    if (!needed_) {
-        return items;
+size_t Checkpoints::latest(size_t items) const {
+    size_t seen = 0;
+    for (const auto & copy : copies_) {
+        seen = copy.items <= items ? copy.items : seen;
     }
+    return seen;
+}
+
+bool Checkpoints::restore(llama_context * ctx, llama_seq_id id, size_t items) const {
+    const auto found =
+        std::find_if(copies_.begin(), copies_.end(), [items](const Checkpoint & copy) { return copy.items == items; });
+    return found != copies_.end() && llama_state_seq_set_data_ext(ctx, found->state->data(), found->state->size(), id,
+                                                                  kStateOnly) == found->state->size();
+}
+
+void Checkpoints::share(const Checkpoints & other, size_t items) {
+    copies_ = other.copies_;
     truncate(items);
-    while (!copies_.empty()) {
-        const auto & [seen, state] = copies_.back();
-        if (llama_state_seq_set_data_ext(ctx, state.data(), state.size(), 0, kStateOnly) == state.size()) {
-            return seen;
-        }
-        copies_.pop_back();
-    }
-    return 0;
 }
 
 void Checkpoints::truncate(size_t items) {

@@ -19,6 +19,9 @@ Function * cpu_function(const char * name) {
                                 ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(cpu), name));
 }
 
+// Attention alone: a sequence that is only kept costs no memory of its own.
+constexpr int kCaches = 28;
+
 ggml_type cache_type(const std::string & name) {
     return name == "f32" ? GGML_TYPE_F32 : name == "q8_0" ? GGML_TYPE_Q8_0 : GGML_TYPE_F16;
 }
@@ -31,16 +34,28 @@ void Decoder::ThreadPoolDeleter::operator()(ggml_threadpool * pool) const {
     }
 }
 
-Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads,
-                 std::function<bool()> cancelled)
-    : context_size_(params.context_size), model_(std::move(model)), cancelled_(std::move(cancelled)),
-      checkpoints_(*model_) {
+int TokenBatch::add(const SequenceItem & item, int sequence, bool logits) {
+    tokens_.push_back(item.token);
+    positions_.push_back(item.position);
+    sequences_.push_back(sequence);
+    outputs_.push_back(logits ? 1 : 0);
+    return static_cast<int>(size()) - 1;
+}
+
+Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads)
+    : model_(std::move(model)),
+      sequences_(params.parallel + (params.deterministic || model_->has_state() ? 0 : kCaches)) {
     LogTail tail;
     llama_context_params options = llama_context_default_params();
-    options.n_ctx = static_cast<uint32_t>(params.context_size);
-    options.n_batch = static_cast<uint32_t>(params.batch_size);
-    options.n_ubatch = static_cast<uint32_t>(std::min(params.batch_size, 512));
-    options.n_seq_max = 1;
+    const int memories = params.deterministic ? params.parallel : 1;
+    const int batch_size = std::max(params.batch_size, params.parallel);
+    options.n_ctx = static_cast<uint32_t>(params.context_size) * static_cast<uint32_t>(memories);
+    options.n_batch = static_cast<uint32_t>(batch_size);
+    options.n_ubatch = static_cast<uint32_t>(std::min(batch_size, 512));
+    // Sizes buffers; one memory takes sequences beyond it.
+    options.n_seq_max = static_cast<uint32_t>(params.parallel);
+    options.kv_unified = !params.deterministic;
+    options.n_outputs_max = static_cast<uint32_t>(params.parallel);
     options.n_threads = threads;
     options.n_threads_batch = threads;
     options.type_k = cache_type(params.cache_type);
@@ -51,8 +66,11 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
     options.offload_kqv = params.gpu_layers != 0;
     options.op_offload = params.gpu_layers != 0;
     options.no_perf = true;
-    options.abort_callback = [](void * data) { return (*static_cast<std::function<bool()> *>(data))(); };
-    options.abort_callback_data = &cancelled_;
+    options.abort_callback = [](void * data) {
+        const auto * abort = static_cast<Decoder *>(data)->abort_;
+        return abort != nullptr && (*abort)();
+    };
+    options.abort_callback_data = this;
     ctx_.reset(llama_init_from_model(model_->get(), options));
     if (!ctx_) {
         throw Error("OUT_OF_MEMORY",
@@ -70,105 +88,53 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
     }
 }
 
-size_t Decoder::reuse(const std::vector<SequenceItem> & prompt) {
-    size_t keep = sequence_.common_prefix(prompt);
-    if (keep == prompt.size() && keep > 0) {
-        keep--;
-    }
-    if (keep < sequence_.size()) {
-        keep = checkpoints_.restore(ctx_.get(), keep);
-        drop_from(sequence_.position(keep));
-    }
-    checkpoints_.plan(prompt);
-    return sequence_.size();
-}
-
-void Decoder::forget() {
-    llama_memory_clear(llama_get_memory(ctx_.get()), /*data*/ true);
-    sequence_ = {};
-    checkpoints_.truncate(0);
-}
-
-void Decoder::drop_from(int32_t position) {
-    llama_memory_t memory = llama_get_memory(ctx_.get());
-    if (!llama_memory_seq_rm(memory, 0, position, -1)) {
-        // A recurrent state cannot be cut: start over. With the bytes, for half a computed batch may be in them.
-        llama_memory_clear(memory, true);
-        position = 0;
-    }
-    sequence_.truncate_from(position);
-    checkpoints_.truncate(sequence_.size());
-}
-
-size_t Decoder::batch_end(const std::vector<SequenceItem> & prompt, size_t begin) const {
-    const size_t most = std::min(begin + static_cast<size_t>(batch_size()), checkpoints_.next_place(begin));
-    size_t end = begin;
-    while (end < std::min(most, prompt.size()) && prompt[end].token >= 0) {
-        end++;
-    }
-    return end;
-}
-
-void Decoder::decode_tokens(const std::vector<SequenceItem> & prompt, size_t begin, size_t end, bool logits) {
-    const size_t n = end - begin;
-    std::vector<llama_token> tokens(n);
-    std::vector<llama_pos> positions(n);
-    std::vector<int8_t> outputs(n, 0);
-    for (size_t i = 0; i < n; i++) {
-        tokens[i] = prompt[begin + i].token;
-        positions[i] = prompt[begin + i].position;
-    }
-    outputs.back() = logits ? 1 : 0;
+Decoder::Outcome Decoder::decode(TokenBatch & tokens, const std::function<bool()> & abort) {
     llama_batch batch{};
-    batch.n_tokens = static_cast<int32_t>(n);
-    batch.token = tokens.data();
-    batch.pos = positions.data();
-    batch.logits = outputs.data();
-    run(batch);
-    for (size_t i = begin; i < end; i++) {
-        sequence_.append(prompt[i]);
-    }
-    checkpoints_.save(ctx_.get(), sequence_.size());
+    batch.n_tokens = static_cast<int32_t>(tokens.size());
+    batch.token = tokens.tokens_.data();
+    batch.pos = tokens.positions_.data();
+    batch.logits = tokens.outputs_.data();
+    return run(batch, tokens.sequences_, abort);
 }
 
-void Decoder::decode_image(const SequenceItem & item, const std::vector<float> & rows, const ImageSegment & image) {
-    const auto count = static_cast<size_t>(item.cells);
+Decoder::Outcome Decoder::decode_rows(const ImageSegment & image, const std::vector<float> & rows, size_t begin,
+                                      size_t end, int sequence, const std::function<bool()> & abort) {
+    const auto count = static_cast<size_t>(image.count);
     const auto width = static_cast<size_t>(model_->embedding_width());
     // t, h, w and a fourth that no rotation of a video's rows depends on: it tells who came first at an equal t
     const size_t axes = model_->uses_mrope() ? 4 : 1;
-    std::vector<float> embeddings;
-    for (size_t begin = 0; begin < count; begin += static_cast<size_t>(batch_size())) {
-        const size_t n = std::min(count - begin, static_cast<size_t>(batch_size()));
-        embeddings.assign(rows.begin() + static_cast<std::ptrdiff_t>(begin * width),
-                          rows.begin() + static_cast<std::ptrdiff_t>((begin + n) * width));
-        std::vector<llama_pos> batch_positions(n * axes, 0);
-        for (size_t axis = 0; axis < std::min<size_t>(axes, 3); axis++) {
-            std::copy_n(image.positions.begin() + static_cast<std::ptrdiff_t>(axis * count + begin), n,
-                        batch_positions.begin() + static_cast<std::ptrdiff_t>(axis * n));
-        }
-        if (axes == 4) {
-            std::fill_n(batch_positions.begin() + static_cast<std::ptrdiff_t>(3 * n), n, image.order);
-        }
-        std::vector<int8_t> outputs(n, 0);
-        llama_batch batch{};
-        batch.n_tokens = static_cast<int32_t>(n);
-        batch.embd = embeddings.data();
-        batch.pos = batch_positions.data();
-        batch.logits = outputs.data();
-        run(batch);
+    const size_t n = end - begin;
+    std::vector<float> embeddings(rows.begin() + static_cast<std::ptrdiff_t>(begin * width),
+                                  rows.begin() + static_cast<std::ptrdiff_t>(end * width));
+    std::vector<llama_pos> positions(n * axes, 0);
+    for (size_t axis = 0; axis < std::min<size_t>(axes, 3); axis++) {
+        std::copy_n(image.positions.begin() + static_cast<std::ptrdiff_t>(axis * count + begin), n,
+                    positions.begin() + static_cast<std::ptrdiff_t>(axis * n));
     }
-    sequence_.append(item);
-    checkpoints_.save(ctx_.get(), sequence_.size());
+    if (axes == 4) {
+        std::fill_n(positions.begin() + static_cast<std::ptrdiff_t>(3 * n), n, image.order);
+    }
+    std::vector<int8_t> outputs(n, 0);
+    std::vector<llama_seq_id> sequences(n, sequence);
+    llama_batch batch{};
+    batch.n_tokens = static_cast<int32_t>(n);
+    batch.embd = embeddings.data();
+    batch.pos = positions.data();
+    batch.logits = outputs.data();
+    return run(batch, sequences, abort);
 }
 
-void Decoder::run(llama_batch & batch) {
+Decoder::Outcome Decoder::run(llama_batch & batch, std::vector<llama_seq_id> & sequences,
+                              const std::function<bool()> & abort) {
     LogTail tail;
-    // One sequence: every token belongs to sequence 0.
-    llama_seq_id sequence_id = 0;
-    std::vector<int32_t> counts(static_cast<size_t>(batch.n_tokens), 1);
-    std::vector<llama_seq_id *> ids(static_cast<size_t>(batch.n_tokens), &sequence_id);
+    std::vector<int32_t> counts(sequences.size(), 1);
+    std::vector<llama_seq_id *> ids;
+    for (auto & id : sequences) {
+        ids.push_back(&id);
+    }
     batch.n_seq_id = counts.data();
     batch.seq_id = ids.data();
+    abort_ = &abort;
     int32_t status = 0;
     std::string thrown;
     try {
@@ -177,21 +143,20 @@ void Decoder::run(llama_batch & batch) {
         status = -2;
         thrown = error.what();
     }
-    if (status == 0) {
-        return;
+    abort_ = nullptr;
+    switch (status) {
+        case 0:
+            return Outcome::Done;
+        case 1:
+            return Outcome::NoRoom;
+        case 2:
+            return Outcome::Aborted;
+        default:
+            failure_ = std::make_unique<Error>(status == -2 ? "OUT_OF_MEMORY" : "DECODE_FAILED",
+                                               "llama.cpp could not decode (status " + std::to_string(status) + ").",
+                                               thrown.empty() ? tail.text() : thrown);
+            return Outcome::Failed;
     }
-    drop_from(batch.pos[0]);
-    if (status == 2) {
-        throw Error("ABORTED", "Decoding was cancelled.");
-    }
-    const std::string detail = thrown.empty() ? tail.text() : thrown;
-    if (status == 1) {
-        throw Error("CONTEXT_OVERFLOW",
-                    "The context is full. Use a larger `contextSize`, a shorter prompt, or a lower `maxPixels`.",
-                    detail);
-    }
-    throw Error(status == -2 ? "OUT_OF_MEMORY" : "DECODE_FAILED",
-                "llama.cpp could not decode (status " + std::to_string(status) + ").", detail);
 }
 
 }  // namespace qvl

@@ -1,7 +1,7 @@
-// The llama.cpp context of one engine: prompt and token batches in, logits out. Used by the engine thread only.
+// The llama.cpp context of one engine: batches of tokens or of picture rows in, logits out. Used by the engine thread
+// only.
 #pragma once
 
-#include "checkpoints.h"
 #include "model.h"
 #include "params.h"
 #include "sequence.h"
@@ -11,56 +11,67 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace qvl {
 
+// Tokens of any sequences, to be computed together.
+class TokenBatch {
+  public:
+    // Returns the index of the token's logits.
+    int add(const SequenceItem & item, int sequence, bool logits);
+    size_t size() const { return tokens_.size(); }
+
+  private:
+    friend class Decoder;
+    std::vector<llama_token> tokens_;
+    std::vector<llama_pos> positions_;
+    std::vector<llama_seq_id> sequences_;
+    std::vector<int8_t> outputs_;
+};
+
 class Decoder {
   public:
-    // Throws Error OUT_OF_MEMORY when the context cannot be made. `cancelled` is asked between graph nodes on a CPU.
-    Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads,
-            std::function<bool()> cancelled);
+    // What became of a batch. Unless it is Done, the memory of its sequences holds parts of it.
+    enum class Outcome { Done, NoRoom, Aborted, Failed };
 
-    // As asked for; llama.cpp rounds its own size up.
-    int context_size() const { return context_size_; }
-    int32_t cells() const { return sequence_.cells(); }
+    // Throws Error OUT_OF_MEMORY when the context cannot be made.
+    Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads);
 
-    // Keeps the longest common prefix with `prompt` and drops the rest. At least one item is left to decode, so that
-    // there are logits. Returns the number of items kept.
-    size_t reuse(const std::vector<SequenceItem> & prompt);
-    // Where the batch of text ends that begins at prompt[begin].
-    size_t batch_end(const std::vector<SequenceItem> & prompt, size_t begin) const;
-    // Decodes text items prompt[begin, end), at most batch_size() of them; logits of the last with `logits`.
-    void decode_tokens(const std::vector<SequenceItem> & prompt, size_t begin, size_t end, bool logits);
-    // Decodes one picture or pair of frames, whose rows are [cells × width].
-    void decode_image(const SequenceItem & item, const std::vector<float> & rows, const ImageSegment & image);
+    llama_context * get() const { return ctx_.get(); }
+    const Model & model() const { return *model_; }
+    // Sequences that the KV memory tells apart: those that run, and caches.
+    int sequences() const { return sequences_; }
+    // Most tokens of a batch.
+    int batch_size() const { return static_cast<int>(llama_n_batch(ctx_.get())); }
 
-    // Empties the KV memory, its bytes too: a NaN in a dropped cell would still reach what is computed beside it.
-    void forget();
+    // `abort` is asked between graph nodes on a CPU.
+    Outcome decode(TokenBatch & batch, const std::function<bool()> & abort);
+    // Rows [begin, end) of a picture or pair of frames, whose rows are [count × width].
+    Outcome decode_rows(const ImageSegment & image, const std::vector<float> & rows, size_t begin, size_t end,
+                        int sequence, const std::function<bool()> & abort);
+    // Why the last batch Failed.
+    const class Error & failure() const { return *failure_; }
 
     // Waits until a GPU has computed what was decoded, so that times are true.
     void synchronize() { llama_synchronize(ctx_.get()); }
-
-    int batch_size() const { return static_cast<int>(llama_n_batch(ctx_.get())); }
-    // Logits of the last decoded token, [vocabulary]. Valid until the next decode.
-    float * logits() { return llama_get_logits_ith(ctx_.get(), -1); }
+    // Logits of a token of the last batch, [vocabulary]. Valid until the next batch.
+    float * logits(int index) { return llama_get_logits_ith(ctx_.get(), index); }
 
   private:
-    // Throws when the batch fails, and rolls the KV memory back to before the batch's first position.
-    void run(llama_batch & batch);
-    void drop_from(int32_t position);
+    Outcome run(llama_batch & batch, std::vector<llama_seq_id> & sequences, const std::function<bool()> & abort);
 
     struct ThreadPoolDeleter {
         void operator()(ggml_threadpool * pool) const;
     };
 
-    const int context_size_;
     std::shared_ptr<const Model> model_;
-    std::function<bool()> cancelled_;
+    int sequences_;
+    const std::function<bool()> * abort_ = nullptr;
+    std::unique_ptr<class Error> failure_;
     std::unique_ptr<ggml_threadpool, ThreadPoolDeleter> threads_;
     llama_context_ptr ctx_;
-    Sequence sequence_;
-    Checkpoints checkpoints_;
 };
 
 }  // namespace qvl

@@ -1,7 +1,12 @@
 #include "engine.h"
 
 #include "backends.h"
+#include "baton.h"
+#include "decoder.h"
+#include "encoder.h"
 #include "error.h"
+#include "scheduler.h"
+#include "vision.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +17,6 @@ namespace qvl {
 
 namespace {
 
-constexpr int kMostUnread = 256;
 constexpr std::chrono::seconds kExitDeadline{5};
 
 // Every engine that has not ended. Never destroyed: static destructors run while threads may still use it.
@@ -58,48 +62,53 @@ Engine::~Engine() {
 }
 
 void Engine::submit(std::shared_ptr<Request> request) {
+    const int64_t id = request->id;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!closing_ && !ended_) {
-            queue_.push_back(std::move(request));
+            requests_[id] = request;
+            queue_.push(std::move(request));
         }
     }
     if (request) {
-        sink_({request->id, RequestError{"DISPOSED", "The model was disposed. Load it again.", ""}});
+        sink_({id, RequestError{"DISPOSED", "The model was disposed. Load it again.", ""}});
     }
-    changed_.notify_all();
+    work_.notify();
 }
 
 void Engine::cancel(int64_t id) {
-    std::shared_ptr<Request> waiting;
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (active_ && active_->id == id) {
-            active_->cancelled = true;
-        }
-        const auto found = std::find_if(queue_.begin(), queue_.end(), [id](const auto & r) { return r->id == id; });
-        if (found != queue_.end()) {
-            waiting = *found;
-            queue_.erase(found);
-        }
+    if (const auto request = running(id)) {
+        request->cancelled = true;
     }
-    if (waiting) {  // never started: it need not wait for its turn to end
+    if (const auto waiting = queue_.remove(id)) {  // never started: it need not wait for its turn to end
         End end;
         end.reason = "cancelled";
         end.timings.queue_ms = milliseconds_since(waiting->submitted);
-        sink_({id, std::move(end)});
+        emit({id, std::move(end)});
     }
-    changed_.notify_all();
+    work_.notify();
 }
 
 void Engine::acknowledge(int64_t id, int events) {
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (active_ && active_->id == id) {
-            active_->unread -= events;
-        }
+    if (const auto request = running(id)) {
+        request->unread -= events;
     }
-    changed_.notify_all();
+    work_.notify();
+}
+
+std::shared_ptr<Request> Engine::running(int64_t id) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = requests_.find(id);
+    return found == requests_.end() ? nullptr : found->second.lock();
+}
+
+// Called by whatever thread ends a request.
+void Engine::emit(Event event) {
+    if (std::holds_alternative<End>(event.body) || std::holds_alternative<RequestError>(event.body)) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        requests_.erase(event.request);
+    }
+    sink_(std::move(event));
 }
 
 std::shared_ptr<const Model> Engine::model() const {
@@ -112,7 +121,7 @@ void Engine::close() {
         const std::lock_guard<std::mutex> lock(mutex_);
         closing_ = true;
     }
-    changed_.notify_all();
+    work_.notify();
 }
 
 bool Engine::join(std::chrono::steady_clock::time_point deadline) {
@@ -130,10 +139,6 @@ bool Engine::join(std::chrono::steady_clock::time_point deadline) {
     return ended;
 }
 
-bool Engine::stopping() const {
-    return closing_;
-}
-
 void Engine::run() noexcept {
     try {
         load_and_serve();
@@ -144,15 +149,13 @@ void Engine::run() noexcept {
     } catch (const std::exception & error) {
         sink_({-1, LoadFailed{"MODEL_LOAD_FAILED", error.what(), ""}});
     }
-    std::deque<std::shared_ptr<Request>> left;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         closing_ = true;
         model_.reset();
-        left.swap(queue_);
     }
-    for (const auto & request : left) {
-        sink_({request->id, RequestError{"DISPOSED", "The model was disposed while the request waited.", ""}});
+    for (const auto & request : queue_.take_all()) {
+        emit({request->id, RequestError{"DISPOSED", "The model was disposed while the request waited.", ""}});
     }
     sink_({-1, Closed{}});
     {
@@ -163,122 +166,75 @@ void Engine::run() noexcept {
 }
 
 void Engine::load_and_serve() {
-    // The decoder's file is most of the work: the bar's first nine tenths.
-    int percent = -1;
-    const auto report = [&](double progress) {
-        const int now = static_cast<int>(std::floor(progress * 100));
-        if (now > percent) {
-            percent = now;
-            sink_({-1, LoadProgress{now / 100.0}});
-        }
-        return !stopping();
-    };
     const bool has_vision = !params_.mmproj.empty();
+    // The decoder's file is most of the work: the bar's first nine tenths.
     const double share = has_vision ? 0.9 : 1.0;
     const int threads = params_.threads > 0 ? params_.threads : physical_cores();
 
-    auto model = std::make_shared<const Model>(params_, [&](float p) { return report(p * share); });
+    auto model = std::make_shared<const Model>(params_, [&](float p) { return report_loaded(p * share); });
     std::unique_ptr<Vision> vision;
     if (has_vision) {
         vision = std::make_unique<Vision>(params_, *model, threads,
-                                          [&](float p) { return report(share + p * (1 - share)); });
+                                          [&](float p) { return report_loaded(share + p * (1 - share)); });
     }
-    Decoder decoder(params_, model, threads,
-                    [this] { return stopping() || (active_ != nullptr && active_->cancelled); });
+    Decoder decoder(params_, model, threads);
     stop_all_at_exit();
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         model_ = model;
     }
-    sink_({-1, Ready{info(decoder, vision.get(), threads)}});
-    serve(decoder, vision.get());
-}
+    sink_({-1, Ready{info(*model, vision.get(), threads)}});
 
-void Engine::serve(Decoder & decoder, Vision * vision) {
-    const std::shared_ptr<const Model> model = this->model();
-    while (const auto request = next_request()) {
-        const TaskContext context{*model,
-                                  decoder,
-                                  vision,
-                                  sink_,
-                                  [&] { return stopping() || request->cancelled; },
-                                  [this](Request & parked) { wait_for_reader(parked); }};
-        run_request(*request, context);
+    Baton baton;
+    Baton * taking_turns = compute_device(params_.gpu_layers).kind == "cpu" ? &baton : nullptr;
+    std::unique_ptr<Encoder> encoder;
+    if (vision) {
+        encoder = std::make_unique<Encoder>(*vision, taking_turns, [this] { work_.notify(); });
     }
-}
-
-void Engine::run_request(Request & request, const TaskContext & context) {
-    RequestError failure;
-    try {
-        if (std::holds_alternative<GenerateParams>(request.params)) {
-            run_generate(request, context);
-        } else {
-            run_encode(request, context);
+    const EventSink emit = [this](Event event) { this->emit(std::move(event)); };
+    Scheduler scheduler(params_, decoder, encoder.get(), taking_turns, queue_, emit,
+                        [this] { return closing_.load(); });
+    while (!closing_) {
+        if (!scheduler.turn()) {
+            work_.wait();
         }
-        return;
-    } catch (const Error & error) {
-        failure = {error.code(), error.message(), error.detail()};
-    } catch (const std::bad_alloc &) {
-        failure = {"OUT_OF_MEMORY", "There was not enough memory for this request. Use smaller pictures.", ""};
-    } catch (const std::exception & error) {
-        failure = {"INTERNAL", error.what(), ""};
     }
-    context.emit({request.id, std::move(failure)});
+    if (encoder) {
+        encoder->stop();
+    }
+    scheduler.finish();
 }
 
-std::shared_ptr<Request> Engine::next_request() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    active_.reset();
-    changed_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-    if (closing_) {
-        return nullptr;
+// False: stop loading.
+bool Engine::report_loaded(double share) {
+    const int now = static_cast<int>(std::floor(share * 100));
+    if (now > loaded_percent_) {
+        loaded_percent_ = now;
+        sink_({-1, LoadProgress{now / 100.0}});
     }
-    active_ = queue_.front();
-    queue_.pop_front();
-    return active_;
+    return !closing_;
 }
 
-void Engine::wait_for_reader(Request & request) {
-    if (request.unread < kMostUnread) {
-        return;
-    }
-    std::unique_lock<std::mutex> lock(mutex_);
-    // Who waits in the queue must not depend on the reader of another answer: two streams that are read one after the
-    // other would wait for each other. What is then produced ahead is bounded by the context.
-    changed_.wait(lock,
-                  [&] { return request.unread < kMostUnread || request.cancelled || closing_ || !queue_.empty(); });
-}
-
-EngineInfo Engine::info(const Decoder & decoder, const Vision * vision, int threads) const {
-    const auto model = this->model();
+EngineInfo Engine::info(const Model & model, const Vision * vision, int threads) const {
     EngineInfo info{};
-    info.context_size = decoder.context_size();
-    info.train_context_size = llama_model_n_ctx_train(model->get());
-    info.vocab_size = llama_vocab_n_tokens(model->vocab());
-    info.embedding_width = model->embedding_width();
-    info.uses_mrope = model->uses_mrope();
+    info.context_size = params_.context_size;
+    info.train_context_size = llama_model_n_ctx_train(model.get());
+    info.vocab_size = llama_vocab_n_tokens(model.vocab());
+    info.embedding_width = model.embedding_width();
+    info.uses_mrope = model.uses_mrope();
     info.has_vision = vision != nullptr;
-    info.end_tokens = model->end_tokens();
-    for (const int32_t id : model->control_tokens()) {
-        info.control_tokens.push_back({id, llama_vocab_get_text(model->vocab(), id)});
+    info.end_tokens = model.end_tokens();
+    for (const int32_t id : model.control_tokens()) {
+        info.control_tokens.push_back({id, llama_vocab_get_text(model.vocab(), id)});
     }
-    std::string device = "CPU";
-    if (params_.gpu_layers != 0) {
-        for (const auto & candidate : list_devices()) {
-            if (candidate.kind == "gpu" || (candidate.kind == "igpu" && device == "CPU")) {
-                device = candidate.description;
-                break;
-            }
-        }
-    }
-    info.decoder_device = device;
-    info.encoder_device = vision != nullptr ? device : "";
+    info.decoder_device = compute_device(params_.gpu_layers).description;
+    info.encoder_device = vision != nullptr ? info.decoder_device : "";
     info.encoder_weights = vision != nullptr ? vision->weight_type() : "";
     info.threads = threads;
-    info.model_bytes = llama_model_size(model->get());
-    info.parameters = llama_model_n_params(model->get());
+    info.model_bytes = llama_model_size(model.get());
+    info.parameters = llama_model_n_params(model.get());
     char description[128] = {};
-    llama_model_desc(model->get(), description, sizeof(description));
+    llama_model_desc(model.get(), description, sizeof(description));
     info.description = description;
     return info;
 }

@@ -1,16 +1,18 @@
-// One loaded model with a thread of its own: loads, then runs requests in order. All methods may be called from any
-// thread, return at once (but for `join`) and never throw; results come as events.
+// One loaded model with a thread of its own: loads, then serves requests. All methods may be called from any thread,
+// return at once (but for `join`) and never throw; results come as events.
 #pragma once
 
 #include "event.h"
+#include "model.h"
 #include "params.h"
-#include "task.h"
+#include "request_queue.h"
 #include "thread.h"
+#include "wakeup.h"
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -39,12 +41,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
     void run() noexcept;
     void load_and_serve();
-    void serve(Decoder & decoder, Vision * vision);
-    void run_request(Request & request, const TaskContext & context);
-    std::shared_ptr<Request> next_request();
-    bool stopping() const;
-    void wait_for_reader(Request & request);
-    EngineInfo info(const Decoder & decoder, const Vision * vision, int threads) const;
+    bool report_loaded(double share);
+    void emit(Event event);
+    std::shared_ptr<Request> running(int64_t id) const;
+    EngineInfo info(const Model & model, const class Vision * vision, int threads) const;
 
     const EngineParams params_;
     const EventSink sink_;
@@ -53,11 +53,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
     std::mutex join_mutex_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::shared_ptr<Request>> queue_;
-    std::shared_ptr<Request> active_;
+    std::map<int64_t, std::weak_ptr<Request>> requests_;  // that have not ended
     std::shared_ptr<const Model> model_;
     bool ended_ = false;
     std::atomic<bool> closing_{false};
+    RequestQueue queue_;
+    Wakeup work_;  // there may be something to do
+    int loaded_percent_ = -1;
 };
 
 // Closes every engine of the process and waits until they ended or the deadline passed. For exits that run no

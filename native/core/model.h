@@ -23,6 +23,8 @@ class Model {
     const llama_vocab * vocab() const { return vocab_; }
     int embedding_width() const { return llama_model_n_embd_inp(model_.get()); }
     bool uses_mrope() const;
+    // True: keeps a state beside or instead of KV cells (linear attention), which cannot be cut back.
+    bool has_state() const { return llama_model_is_hybrid(model_.get()) || llama_model_is_recurrent(model_.get()); }
     bool is_end(int32_t token) const { return llama_vocab_is_eog(vocab_, token); }
 
     std::vector<int32_t> tokenize(const std::string & text, bool parse_special) const;

@@ -32,6 +32,9 @@ struct EngineParams {
     bool exact_encoder =
         false;  // weights of the encoder as the file has them, else in the fastest type that holds them
     CacheParams cache = {};
+    int parallel = 4;            // sequences that are computed at the same time
+    bool deterministic = false;  // an answer does not depend on what runs beside it
+    int step_ms = 100;           // how long a step may take while answers are generated
 };
 
 struct TextSegment {

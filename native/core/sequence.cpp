@@ -4,6 +4,15 @@
 
 namespace qvl {
 
+size_t common_prefix(const std::vector<SequenceItem> & a, const std::vector<SequenceItem> & b) {
+    const size_t most = std::min(a.size(), b.size());
+    size_t n = 0;
+    while (n < most && a[n].same_as(b[n])) {
+        n++;
+    }
+    return n;
+}
+
 std::vector<SequenceItem> Sequence::flatten(const std::vector<Segment> & segments) {
     std::vector<SequenceItem> items;
     for (size_t s = 0; s < segments.size(); s++) {
@@ -20,27 +29,38 @@ std::vector<SequenceItem> Sequence::flatten(const std::vector<Segment> & segment
     return items;
 }
 
-size_t Sequence::common_prefix(const std::vector<SequenceItem> & prompt) const {
-    const size_t most = std::min(items_.size(), prompt.size());
-    size_t n = 0;
-    while (n < most && items_[n].same_as(prompt[n])) {
-        n++;
+size_t Sequence::cut_at(size_t items) const {
+    while (items > 0 && items < size() && items_[items].position == items_[items - 1].position) {
+        items--;
     }
-    return n;
+    return items;
 }
 
-void Sequence::truncate_from(int32_t position) {
-    while (!items_.empty() && items_.back().position >= position) {
+int32_t Sequence::position_after(size_t items) const {
+    return items < size() ? items_[items].position : items == 0 ? 0 : items_[items - 1].position + 1;
+}
+
+void Sequence::append(const SequenceItem & item, std::shared_ptr<Cells> cells) {
+    items_.push_back(item);
+    cells_.push_back(std::move(cells));
+    batch_ends_.push_back(false);
+    count_ += item.cells;
+}
+
+void Sequence::share(const Sequence & donor, size_t end) {
+    for (size_t i = size(); i < end; i++) {
+        append(donor.items_[i], donor.cells_[i]);
+        batch_ends_.back() = donor.batch_ends_[i];
+    }
+}
+
+void Sequence::truncate(size_t items) {
+    while (size() > items) {
+        count_ -= items_.back().cells;
         items_.pop_back();
+        cells_.pop_back();
+        batch_ends_.pop_back();
     }
-}
-
-int32_t Sequence::cells(size_t items) const {
-    int32_t sum = 0;
-    for (size_t i = 0; i < items; i++) {
-        sum += items_[i].cells;
-    }
-    return sum;
 }
 
 }  // namespace qvl

@@ -1,9 +1,10 @@
-// What one conversation holds in the KV memory: the longest common prefix with the next prompt is not computed again.
+// What one sequence holds in the KV memory, item by item: what it shares with the next prompt is not computed again.
 #pragma once
 
 #include "params.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,23 +24,48 @@ struct SequenceItem {
     }
 };
 
+// Number of leading items that both have.
+size_t common_prefix(const std::vector<SequenceItem> & a, const std::vector<SequenceItem> & b);
+
+// KV cells that several sequences may hold. Counted in `used` as long as one of them does.
+class Cells {
+  public:
+    Cells(int32_t count, std::shared_ptr<int32_t> used) : count_(count), used_(std::move(used)) { *used_ += count_; }
+    ~Cells() { *used_ -= count_; }
+    Cells(const Cells &) = delete;
+    Cells & operator=(const Cells &) = delete;
+
+  private:
+    int32_t count_;
+    std::shared_ptr<int32_t> used_;
+};
+
 class Sequence {
   public:
     static std::vector<SequenceItem> flatten(const std::vector<Segment> & segments);
 
-    // Number of leading items that `prompt` shares with what is stored.
-    size_t common_prefix(const std::vector<SequenceItem> & prompt) const;
-    // Forgets every item at this position in time and after it.
-    void truncate_from(int32_t position);
-    void append(const SequenceItem & item) { items_.push_back(item); }
-    int32_t position(size_t item) const { return items_[item].position; }
+    const std::vector<SequenceItem> & items() const { return items_; }
     size_t size() const { return items_.size(); }
     // KV cells in use; with M-RoPE more than positions.
-    int32_t cells(size_t items) const;
-    int32_t cells() const { return cells(items_.size()); }
+    int32_t cells() const { return count_; }
+    // The largest number of items, at most `items`, behind which the KV memory can be cut: it is cut by position in time.
+    size_t cut_at(size_t items) const;
+    // Position in time at which to cut behind so many items.
+    int32_t position_after(size_t items) const;
+    // True if a batch of a prompt ended behind so many items.
+    bool batch_ended_at(size_t items) const { return items == 0 || batch_ends_[items - 1]; }
+
+    void append(const SequenceItem & item, std::shared_ptr<Cells> cells);
+    void end_batch() { batch_ends_.back() = true; }
+    // Appends the items [size(), end) of `donor`, sharing its cells.
+    void share(const Sequence & donor, size_t end);
+    void truncate(size_t items);
 
   private:
     std::vector<SequenceItem> items_;
+    std::vector<std::shared_ptr<Cells>> cells_;  // one an item
+    std::vector<bool> batch_ends_;
+    int32_t count_ = 0;
 };
 
 }  // namespace qvl

@@ -1,5 +1,6 @@
 #include "vision.h"
 
+#include "backends.h"
 #include "error.h"
 #include "log.h"
 #include "vision_weights.h"
@@ -22,7 +23,7 @@ std::string size_text(const ImageSegment & image) {
 }  // namespace
 
 Vision::Vision(const EngineParams & params, const Model & model, int threads, const ProgressCallback & progress)
-    : embedding_width_(model.embedding_width()) {
+    : embedding_width_(model.embedding_width()), on_cpu_(compute_device(params.gpu_layers).kind == "cpu") {
     LogTail tail;
     bool aborted = false;
     struct Loading {
@@ -40,7 +41,7 @@ Vision::Vision(const EngineParams & params, const Model & model, int threads, co
     options.flash_attn_type = params.flash_attention == "on"    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
                               : params.flash_attention == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED
                                                                 : LLAMA_FLASH_ATTN_TYPE_AUTO;
-    options.cb_eval = after_layer;
+    options.cb_eval = between;
     options.cb_eval_user_data = this;
     options.progress_callback = [](float value, void * data) {
         auto * state = static_cast<Loading *>(data);
@@ -70,16 +71,17 @@ Vision::Vision(const EngineParams & params, const Model & model, int threads, co
     weight_type_ = main_type(weights);
 }
 
-bool Vision::after_layer(ggml_tensor * node, bool ask, void * data) {
+bool Vision::between(ggml_tensor * node, bool ask, void * data) {
     auto * self = static_cast<Vision *>(data);
     if (ask) {
-        return std::strncmp(node->name, "layer_out", 9) == 0;
+        const bool large = node->op == GGML_OP_MUL_MAT || node->op == GGML_OP_FLASH_ATTN_EXT;
+        return (self->on_cpu_ && large) || std::strncmp(node->name, "layer_out", 9) == 0;
     }
-    self->stopped_ = self->cancelled_ != nullptr && (*self->cancelled_)();
+    self->stopped_ = self->go_on_ != nullptr && !(*self->go_on_)();
     return !self->stopped_;
 }
 
-std::vector<float> Vision::encode(const ImageSegment & image, const std::function<bool()> & cancelled) {
+std::vector<float> Vision::encode(const ImageSegment & image, const std::function<bool()> & go_on) {
     LogTail tail;
     const auto width = static_cast<uint32_t>(image.width);
     const auto height = static_cast<uint32_t>(image.height);
@@ -112,9 +114,9 @@ std::vector<float> Vision::encode(const ImageSegment & image, const std::functio
                                             " embedding rows, " + std::to_string(image.count) + " were expected.");
     }
     stopped_ = false;
-    cancelled_ = &cancelled;
+    go_on_ = &go_on;
     const int32_t failed = mtmd_encode_chunk(ctx_.get(), chunk);
-    cancelled_ = nullptr;
+    go_on_ = nullptr;
     // A stopped graph still reports success: the rows are garbage then.
     if (stopped_) {
         throw Error("ABORTED", "Encoding was cancelled.");

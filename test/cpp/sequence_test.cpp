@@ -23,12 +23,18 @@ std::vector<Segment> conversation(const std::string & hash, int32_t last) {
     return {text({10, 11}, 0), picture(hash), text({12, last}, 5)};
 }
 
-Sequence stored(const std::vector<Segment> & segments) {
-    Sequence sequence;
-    for (const auto & item : Sequence::flatten(segments)) {
-        sequence.append(item);
+struct Stored {
+    explicit Stored(const std::vector<Segment> & segments) {
+        for (const auto & item : Sequence::flatten(segments)) {
+            sequence.append(item, std::make_shared<Cells>(item.cells, used));
+        }
     }
-    return sequence;
+    std::shared_ptr<int32_t> used = std::make_shared<int32_t>(0);
+    Sequence sequence;
+};
+
+size_t shared(const std::vector<Segment> & a, const std::vector<Segment> & b) {
+    return common_prefix(Sequence::flatten(a), Sequence::flatten(b));
 }
 
 }  // namespace
@@ -48,43 +54,72 @@ TEST(a_prompt_becomes_tokens_and_whole_pictures) {
 }
 
 TEST(cells_are_counted_not_positions) {
-    const Sequence sequence = stored(conversation("a", 13));
-    CHECK_EQ(sequence.cells(), 10);
-    CHECK_EQ(sequence.cells(3), 8);
+    const Stored stored(conversation("a", 13));
+    CHECK_EQ(stored.sequence.cells(), 10);
+    CHECK_EQ(*stored.used, 10);
 }
 
 TEST(the_common_prefix_ends_at_the_first_other_token) {
-    const Sequence sequence = stored(conversation("a", 13));
-    CHECK_EQ(sequence.common_prefix(Sequence::flatten(conversation("a", 13))), 5u);
-    CHECK_EQ(sequence.common_prefix(Sequence::flatten(conversation("a", 99))), 4u);
-    CHECK_EQ(sequence.common_prefix(Sequence::flatten({text({10}, 0)})), 1u);
-    CHECK_EQ(sequence.common_prefix({}), 0u);
-    CHECK_EQ(Sequence().common_prefix(Sequence::flatten(conversation("a", 13))), 0u);
+    CHECK_EQ(shared(conversation("a", 13), conversation("a", 13)), 5u);
+    CHECK_EQ(shared(conversation("a", 13), conversation("a", 99)), 4u);
+    CHECK_EQ(shared(conversation("a", 13), {text({10}, 0)}), 1u);
+    CHECK_EQ(shared(conversation("a", 13), {}), 0u);
+    CHECK_EQ(shared({}, conversation("a", 13)), 0u);
 }
 
 TEST(another_picture_ends_the_prefix_before_it) {
-    const Sequence sequence = stored(conversation("a", 13));
-    CHECK_EQ(sequence.common_prefix(Sequence::flatten(conversation("b", 13))), 2u);
+    CHECK_EQ(shared(conversation("a", 13), conversation("b", 13)), 2u);
 }
 
 TEST(the_same_token_at_another_position_is_another_item) {
-    const Sequence sequence = stored({text({10, 11}, 0)});
-    CHECK_EQ(sequence.common_prefix(Sequence::flatten({text({10}, 0), text({11}, 7)})), 1u);
+    CHECK_EQ(shared({text({10, 11}, 0)}, {text({10}, 0), text({11}, 7)}), 1u);
 }
 
 TEST(truncated_items_are_forgotten) {
-    Sequence sequence = stored(conversation("a", 13));
-    sequence.truncate_from(sequence.position(2));
-    CHECK_EQ(sequence.size(), 2u);
-    CHECK_EQ(sequence.cells(), 2);
-    CHECK_EQ(sequence.common_prefix(Sequence::flatten(conversation("a", 13))), 2u);
+    Stored stored(conversation("a", 13));
+    stored.sequence.truncate(2);
+    CHECK_EQ(stored.sequence.size(), 2u);
+    CHECK_EQ(stored.sequence.cells(), 2);
+    CHECK_EQ(*stored.used, 2);
 }
 
-// Pairs of frames at the same position in time can only be dropped together: the KV memory is cut by time.
-TEST(items_at_one_position_are_forgotten_together) {
-    Sequence sequence = stored({text({10}, 0), picture("a"), picture("b")});
-    sequence.truncate_from(sequence.position(2));
-    CHECK_EQ(sequence.size(), 1u);
+TEST(shared_cells_count_once_until_nobody_holds_them) {
+    Stored stored(conversation("a", 13));
+    Sequence branch;
+    branch.share(stored.sequence, 3);
+    CHECK_EQ(branch.cells(), 8);
+    CHECK_EQ(*stored.used, 10);
+    stored.sequence.truncate(0);
+    CHECK_EQ(*stored.used, 8);
+    branch.truncate(1);
+    CHECK_EQ(*stored.used, 1);
+}
+
+TEST(the_memory_is_cut_by_position) {
+    const Sequence sequence = Stored(conversation("a", 13)).sequence;
+    CHECK_EQ(sequence.position_after(0), 0);
+    CHECK_EQ(sequence.position_after(2), 2);
+    CHECK_EQ(sequence.position_after(3), 5);  // behind the picture
+    CHECK_EQ(sequence.position_after(5), 7);
+    CHECK_EQ(sequence.cut_at(3), 3u);
+}
+
+// Pairs of frames at the same position in time can only be dropped together.
+TEST(items_at_one_position_are_cut_together) {
+    const Sequence sequence = Stored({text({10}, 0), picture("a"), picture("b")}).sequence;
+    CHECK_EQ(sequence.cut_at(2), 1u);
+    CHECK_EQ(sequence.cut_at(3), 3u);
+}
+
+TEST(ends_of_batches_are_remembered) {
+    Stored stored(conversation("a", 13));
+    stored.sequence.end_batch();
+    CHECK(stored.sequence.batch_ended_at(0));
+    CHECK(!stored.sequence.batch_ended_at(4));
+    CHECK(stored.sequence.batch_ended_at(5));
+    Sequence branch;
+    branch.share(stored.sequence, 5);
+    CHECK(branch.batch_ended_at(5));
 }
 
 int main() {

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { addon } from '../../lib/engine/binding'
 import type { EngineEvent, EngineParams, NativeEngine } from '../../lib/engine/binding'
 import { backendFolder } from '../../lib/engine/platform'
-import { noise, pair, picture, root, small } from '../support/fixtures'
+import { bare, noise, pair, picture, root } from '../support/fixtures'
 
 const events: EngineEvent[] = []
 const waiting = new Set<() => void>()
 const native = addon()
 
-const params: EngineParams = { ...pair(), ...small, batchSize: 64, gpuLayers: 0 }
+const params: EngineParams = { ...pair(), ...bare }
 let engine: NativeEngine
 
 /** The first event that `wanted` accepts, once it has come. */
@@ -34,6 +34,7 @@ const lastOf =
 
 const generateRequest = {
   kind: 'generate',
+  priority: 0,
   id: 1,
   segments: [{ tokens: Int32Array.of(1, 2, 3), position: 0 }],
   position: 3,
@@ -54,6 +55,8 @@ const generateRequest = {
 } as const
 const encodeRequest = {
   kind: 'encode',
+  priority: 0,
+  hash: '',
   id: 1,
   pixels: noise(56, 56),
   width: 56,
@@ -168,7 +171,7 @@ describe('this and arguments', () => {
   })
 
   test.each(Object.keys(params))('openEngine names a wrong %s', (field) => {
-    if (field === 'mmap') return // any value is true or false
+    if (field === 'mmap' || field === 'deterministic') return // any value is true or false
     for (const wrong of [undefined, null, {}, Symbol('x'), Number.NaN, -7.5, 2 ** 40]) {
       expect(() => native.openEngine({ ...params, [field]: wrong }, channel)).toThrow(`\`${field}\``)
     }

@@ -2,7 +2,7 @@
 import { image, user } from '../../lib'
 import type { QwenVL, StreamPart } from '../../lib'
 import { Engine } from '../../lib/engine/engine'
-import { noise, pair, small } from '../support/fixtures'
+import { bare, noise, pair } from '../support/fixtures'
 import { collect, essence, greedy, loadFixture, textOf } from '../support/model'
 
 let vl: QwenVL
@@ -35,13 +35,14 @@ describe('a reader that stops', () => {
   })
 
   test('is waited for after 256 events, to the event', async () => {
-    const engine = await Engine.open({ ...pair(), ...small, batchSize: 64, gpuLayers: 0 })
+    const engine = await Engine.open({ ...pair(), ...bare })
     let texts = 0
     let wake: () => void = () => undefined
     const ended = new Promise<void>((resolve) => {
       const request = engine.submit(
         {
           kind: 'generate',
+          priority: 0,
           segments: [{ tokens: Int32Array.of(1, 2, 3), position: 0 }],
           position: 3,
           maxTokens: 400,

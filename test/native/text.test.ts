@@ -2,14 +2,14 @@
 import { assistant, system, user } from '../../lib'
 import type { QwenVL } from '../../lib'
 import { Engine } from '../../lib/engine/engine'
-import { pair, small } from '../support/fixtures'
+import { bare, pair } from '../support/fixtures'
 import { collect, essence, greedy, loadFixture, textOf } from '../support/model'
 
 let vl: QwenVL
 let engine: Engine
 beforeAll(async () => {
   vl = await loadFixture()
-  engine = await Engine.open({ model: pair().model, mmproj: '', ...small, batchSize: 64, gpuLayers: 0 })
+  engine = await Engine.open({ model: pair().model, mmproj: '', ...bare })
 })
 afterAll(() => Promise.all([vl.dispose(), engine.close()]))
 

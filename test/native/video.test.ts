@@ -15,7 +15,7 @@ import { generations } from '../../lib/generations'
 import { prepareVideo } from '../../lib/media/video'
 import type { PreparedVideo } from '../../lib/media/video'
 import { temporaryFolder } from '../support/errors'
-import { noise, pair, picture, root, small } from '../support/fixtures'
+import { bare, noise, pair, picture, root } from '../support/fixtures'
 import type { FixtureId } from '../support/fixtures'
 import { collect, essence, greedy, loadFixture } from '../support/model'
 import { centred, cosine, firstLogits } from '../support/numbers'
@@ -157,13 +157,13 @@ describe.each<FixtureId>(['qwen2vl', 'qwen2.5vl', 'qwen3vl'])('%s', (id) => {
 
     test('embeddings of its pairs', async () => {
       const { width, height, tokens, grid, pairs } = await prepare(id, expected)
-      const engine = await Engine.open({ ...pair(id), ...small, batchSize: 512, gpuLayers: 0 })
+      const engine = await Engine.open({ ...pair(id), ...bare })
       const rows: number[] = []
       for (const { pixels } of pairs) {
         const size = { width, height, frames: 2 as const, count: tokens / grid.t }
         rows.push(
           ...(await new Promise<Float32Array>((resolve, reject) => {
-            engine.submit({ kind: 'encode', pixels, ...size }, (event) => {
+            engine.submit({ kind: 'encode', priority: 0, hash: '', pixels, ...size }, (event) => {
               if (event.type === 'embedding') resolve(event.data)
               if (event.type === 'error') reject(new Error(event.message))
             })

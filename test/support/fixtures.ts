@@ -27,6 +27,16 @@ export const small = {
   encoderPrecision: 'auto',
 } as const
 
+/** The same for an engine without the model around it. */
+export const bare = {
+  ...small,
+  batchSize: 64,
+  gpuLayers: 0,
+  parallel: 4,
+  deterministic: false,
+  stepMs: 100,
+} as const
+
 /** RGB noise that is the same everywhere. */
 export function noise(width: number, height: number, seed = 1): Uint8Array {
   const pixels = new Uint8Array(width * height * 3)

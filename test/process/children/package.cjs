@@ -26,5 +26,8 @@ module.exports = {
     cacheType: 'f16',
     mmap: true,
     encoderPrecision: 'auto',
+    parallel: 4,
+    deterministic: false,
+    stepMs: 100,
   },
 }

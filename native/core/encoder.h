@@ -1,0 +1,65 @@
+// The vision encoder on a thread of its own: the one place that the rows of a picture come from. Requests that want the
+// same picture at the same time share its encoding.
+#pragma once
+
+#include "baton.h"
+#include "error.h"
+#include "request.h"
+#include "thread.h"
+#include "vision.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace qvl {
+
+// One picture on its way. The other fields may be read once `done`.
+struct Encoding {
+    std::atomic<bool> done{false};
+    std::vector<float> rows;
+    std::optional<Error> error;
+    double encode_ms = 0;
+
+  private:
+    friend class Encoder;
+    std::shared_ptr<const Request> owner;  // of the pixels
+    const ImageSegment * image = nullptr;
+    int wanted = 0;  // by so many requests
+};
+
+class Encoder {
+  public:
+    // `baton`: nullptr where encoder and decoder may compute at the same time. `done` is called from the encoder's
+    // thread after every picture.
+    Encoder(Vision & vision, Baton * baton, std::function<void()> done);
+    ~Encoder();
+
+    // Begins, or joins, the encoding of a picture of `owner`. `joined`: it was begun for another request.
+    std::shared_ptr<Encoding> obtain(std::shared_ptr<const Request> owner, const ImageSegment & image, bool & joined);
+    // One who wanted it does not any more: what nobody wants stops after the current operation.
+    void drop(const std::shared_ptr<Encoding> & encoding);
+    // Stops the current picture and takes no other.
+    void stop();
+
+  private:
+    void run();
+    void encode(Encoding & encoding);
+    bool wanted(const Encoding & encoding);
+
+    Vision & vision_;
+    Baton * baton_;
+    const std::function<void()> done_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::shared_ptr<Encoding>> queue_;  // the first is being encoded
+    bool stopping_ = false;
+    Thread thread_;
+};
+
+}  // namespace qvl

@@ -1,0 +1,95 @@
+// One answer on its way: what is to be computed next, and what the computed logits become. It knows nothing of others.
+// Used by the engine thread only.
+#pragma once
+
+#include "encoder.h"
+#include "event.h"
+#include "model.h"
+#include "request.h"
+#include "sampler.h"
+#include "sequence.h"
+#include "text_output.h"
+
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace qvl {
+
+class Generation {
+  public:
+    // Throws Error INVALID_ARGUMENT, CONTEXT_OVERFLOW or PROJECTOR_MISSING for what could never be answered.
+    Generation(std::shared_ptr<Request> request, const Model & model, Encoder * encoder, int context_size,
+               const EventSink & emit);
+    ~Generation();
+    Generation(const Generation &) = delete;
+    Generation & operator=(const Generation &) = delete;
+
+    Request & request() const { return *request_; }
+    // The prompt and what was generated. All of it has to be computed, the last item with logits.
+    const std::vector<SequenceItem> & items() const { return items_; }
+    size_t prompt_size() const { return prompt_size_; }
+    const ImageSegment & image(const SequenceItem & item) const;
+
+    // So many items are in the KV memory now; `reused`: others had computed them. Tells of their pictures.
+    void reached(size_t computed, bool reused);
+    // The rows of the picture items_[item], or nullptr while they are encoded; begins that for the next ones too. Throws
+    // the encoder's Error.
+    const std::vector<float> * rows(size_t item);
+    // Begins encoding the next pictures from items_[computed] on.
+    void encode_ahead(size_t computed);
+    void rows_used(size_t item);
+
+    // The logits behind the last item: chooses the token that follows, and adds it unless the answer ends. Throws Error.
+    void sample(float * logits, int n_vocab);
+
+    bool finished() const { return !reason_.empty(); }
+    bool started() const { return completion_tokens_ > 0; }
+    // Nobody has read for long: nothing is computed until that changes.
+    bool parked() const;
+    void cancel() { reason_ = "cancelled"; }
+    // Ends it; `error` is the last that is heard of it.
+    void fail(const Error & error);
+    // Emits the rest and the end, unless it failed.
+    void finish();
+
+    void admitted();
+    void count_prefill(double ms) { timings_.prefill_ms += ms; }
+
+  private:
+    void check() const;
+    void check_ids() const;
+    void check_image(const ImageSegment & image) const;
+    bool is_stop(int32_t token) const;
+    void emit_text(TextDelta delta);
+
+    struct Rows {
+        std::shared_ptr<Encoding> encoding;
+        bool joined;
+    };
+
+    const std::shared_ptr<Request> request_;
+    const GenerateParams & params_;
+    const Model & model_;
+    Encoder * encoder_;
+    const int context_size_;
+    const EventSink & emit_;
+    std::vector<SequenceItem> items_;
+    size_t prompt_size_;
+    int32_t cells_ = 0;
+    Sampler sampler_;
+    TextOutput output_;
+    std::map<size_t, Rows> rows_;  // of pictures that were asked for
+    size_t reached_ = 0;           // items, ever
+    int images_ = 0;
+    std::string reason_;
+    bool failed_ = false;
+    bool admitted_ = false;
+    int prompt_tokens_ = 0;
+    int cached_tokens_ = 0;
+    int completion_tokens_ = 0;
+    Timings timings_;
+    Clock::time_point generating_since_{};
+};
+
+}  // namespace qvl

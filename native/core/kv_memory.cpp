@@ -1,0 +1,195 @@
+#include "kv_memory.h"
+
+#include <algorithm>
+
+namespace qvl {
+
+KvMemory::KvMemory(llama_context * ctx, const Model & model, KvShape shape)
+    : ctx_(ctx), memory_(llama_get_memory(ctx)), vocab_(model.vocab()), recurrent_(model.has_state()), shape_(shape),
+      slots_(static_cast<size_t>(shape.sequences)) {}
+
+int KvMemory::open(const std::vector<SequenceItem> & prompt) {
+    const Source source = best_source(prompt, -1);
+    const int free_id = oldest_closed(source.id);
+    int id = source.id;
+    if (source.items == 0) {
+        id = free_id >= 0 ? free_id : source.id;
+        forget(id);
+    } else if (!slot(id).open && (source.items == at(id).size() || !shape_.unified || free_id < 0)) {
+        cut(id, source.items);
+    } else {
+        id = free_id;
+        forget(id);
+        copy(source.id, id, source.items);
+    }
+    slot(id).open = true;
+    if (recurrent_) {
+        slot(id).checkpoints.plan(prompt, vocab_);
+    }
+    return id;
+}
+
+void KvMemory::catch_up(int id, const std::vector<SequenceItem> & prompt) {
+    const Source source = best_source(prompt, id);
+    if (shape_.unified && source.items > at(id).size()) {
+        forget(id);  // what both computed is held once
+        copy(source.id, id, source.items);
+    }
+}
+
+void KvMemory::close(int id) {
+    slot(id).open = false;
+    slot(id).used_at = ++clock_;
+}
+
+void KvMemory::expect_branch(int id, size_t items) {
+    if (recurrent_) {
+        slot(id).checkpoints.add_place(items);
+    }
+}
+
+void KvMemory::append(int id, const SequenceItem & item) {
+    slot(id).sequence.append(item, std::make_shared<Cells>(item.cells, used_));
+}
+
+void KvMemory::end_batch(int id) {
+    slot(id).sequence.end_batch();
+    if (recurrent_) {
+        slot(id).checkpoints.save(ctx_, id, at(id).size());
+    }
+}
+
+void KvMemory::drop_from(int id, int32_t position) {
+    const auto & items = at(id).items();
+    size_t keep = items.size();
+    while (keep > 0 && items[keep - 1].position >= position) {
+        keep--;
+    }
+    if (recurrent_) {
+        keep = slot(id).checkpoints.latest(keep);
+        if (keep == 0 || !slot(id).checkpoints.restore(ctx_, id, keep)) {
+            forget(id);
+            return;
+        }
+        position = std::min(position, at(id).position_after(keep));
+    }
+    llama_memory_seq_rm(memory_, id, position, -1);
+    slot(id).sequence.truncate(keep);
+    slot(id).checkpoints.truncate(keep);
+}
+
+int32_t KvMemory::cells_for(const std::vector<SequenceItem> & prompt) const {
+    const size_t kept = best_source(prompt, -1).items;
+    int32_t cells = 0;
+    for (size_t i = kept; i < prompt.size(); i++) {
+        cells += prompt[i].cells;
+    }
+    return cells;
+}
+
+bool KvMemory::forget_oldest() {
+    int oldest = -1;
+    for (int id = 0; id < shape_.sequences; id++) {
+        if (!slot(id).open && at(id).size() > 0 && (oldest < 0 || slot(id).used_at < slot(oldest).used_at)) {
+            oldest = id;
+        }
+    }
+    if (oldest >= 0) {
+        forget(oldest);
+    }
+    return oldest >= 0;
+}
+
+void KvMemory::clear() {
+    llama_memory_clear(memory_, /*data*/ true);
+    for (auto & each : slots_) {
+        each.sequence.truncate(0);
+        each.checkpoints.truncate(0);
+    }
+}
+
+int KvMemory::cached_sequences() const {
+    return static_cast<int>(std::count_if(slots_.begin(), slots_.end(),
+                                          [](const Slot & each) { return !each.open && each.sequence.size() > 0; }));
+}
+
+size_t KvMemory::usable(const Slot & from, const std::vector<SequenceItem> & prompt) const {
+    const size_t common = common_prefix(from.sequence.items(), prompt);
+    size_t items = std::min(common, prompt.empty() ? 0 : prompt.size() - 1);
+    if (items == from.sequence.size() && shape_.unified) {
+        return items;
+    }
+    if (recurrent_ && !shape_.unified) {
+        return 0;  // where its batches end depends on the rest of its prompt
+    }
+    items = from.sequence.cut_at(items);
+    if (recurrent_) {
+        items = from.checkpoints.latest(items);
+    }
+    while (!shape_.unified && !from.sequence.batch_ended_at(items)) {
+        items--;
+    }
+    return items;
+}
+
+KvMemory::Source KvMemory::best_source(const std::vector<SequenceItem> & prompt, int except) const {
+    Source best;
+    for (int id = 0; id < shape_.sequences; id++) {
+        const Slot & each = slot(id);
+        if (id == except || (each.open && !shape_.unified)) {
+            continue;
+        }
+        const size_t items = usable(each, prompt);
+        // Of equal ones, one that ends there can be taken over without a copy.
+        const bool ends = !each.open && items == each.sequence.size();
+        if (items > best.items || (items > 0 && items == best.items && ends)) {
+            best = {id, items};
+        }
+    }
+    return best;
+}
+
+int KvMemory::oldest_closed(int except) const {
+    int oldest = -1;
+    for (int id = 0; id < shape_.sequences; id++) {
+        if (id == except || slot(id).open) {
+            continue;
+        }
+        if (at(id).size() == 0) {
+            return id;
+        }
+        if (oldest < 0 || slot(id).used_at < slot(oldest).used_at) {
+            oldest = id;
+        }
+    }
+    return oldest;
+}
+
+// `to` is empty.
+void KvMemory::copy(int from, int to, size_t items) {
+    Slot & source = slot(from);
+    source.used_at = ++clock_;
+    llama_memory_seq_cp(memory_, from, to, 0, at(from).position_after(items));
+    slot(to).sequence.share(source.sequence, items);
+    if (recurrent_) {
+        slot(to).checkpoints.share(source.checkpoints, items);
+        // The copy has the state behind the last item of the source.
+        if (items < source.sequence.size() && !slot(to).checkpoints.restore(ctx_, to, items)) {
+            forget(to);
+        }
+    }
+}
+
+void KvMemory::cut(int id, size_t items) {
+    if (items < at(id).size()) {
+        drop_from(id, at(id).position_after(items));
+    }
+}
+
+void KvMemory::forget(int id) {
+    llama_memory_seq_rm(memory_, id, -1, -1);
+    slot(id).sequence.truncate(0);
+    slot(id).checkpoints.truncate(0);
+}
+
+}  // namespace qvl

@@ -1,0 +1,92 @@
+// The KV memory of one context: what each sequence holds, what sequences share, and what is forgotten first. A sequence
+// that nobody uses stays as a cache until its room is needed. Used by the engine thread only.
+#pragma once
+
+#include "checkpoints.h"
+#include "model.h"
+#include "sequence.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace qvl {
+
+struct KvShape {
+    int sequences;
+    int32_t cells;
+    // True: one memory for all sequences, which may share cells. False: each has `cells` of its own, and only what was
+    // computed in the same batches is reused, so that an answer does not depend on what ran beside it.
+    bool unified;
+};
+
+class KvMemory {
+  public:
+    KvMemory(llama_context * ctx, const Model & model, KvShape shape);
+
+    // Takes a sequence for `prompt`, with as much of it as any sequence holds. At least one item is left to compute, so
+    // that there are logits.
+    int open(const std::vector<SequenceItem> & prompt);
+    // Adds what other sequences have of `prompt` by now.
+    void catch_up(int id, const std::vector<SequenceItem> & prompt);
+    // The sequence stays as a cache.
+    void close(int id);
+
+    const Sequence & at(int id) const { return slot(id).sequence; }
+    // Where a batch has to end that begins behind `items` of the sequence.
+    size_t next_place(int id, size_t items) const { return slot(id).checkpoints.next_place(items); }
+    // Another prompt will part from this one behind `items`.
+    void expect_branch(int id, size_t items);
+
+    // The item was computed.
+    void append(int id, const SequenceItem & item);
+    // A batch of the prompt ended with the last item.
+    void end_batch(int id);
+    // What was computed at `position` and after it is not to be trusted, or not wanted. Fewer items may be left than
+    // were before `position`: a recurrent state cannot be cut.
+    void drop_from(int id, int32_t position);
+
+    // Cells that `prompt` would take beyond those that are there already.
+    int32_t cells_for(const std::vector<SequenceItem> & prompt) const;
+    int32_t free_cells() const { return shape_.cells * (shape_.unified ? 1 : shape_.sequences) - *used_; }
+    // Forgets the cache that was not used for the longest time. False if there is none.
+    bool forget_oldest();
+    // Forgets everything, the bytes too: a NaN in a dropped cell would still reach what is computed beside it.
+    void clear();
+
+    int32_t used_cells() const { return *used_; }
+    int cached_sequences() const;
+
+  private:
+    struct Slot {
+        Sequence sequence;
+        Checkpoints checkpoints;
+        bool open = false;
+        uint64_t used_at = 0;
+    };
+    struct Source {
+        int id = -1;
+        size_t items = 0;
+    };
+
+    Slot & slot(int id) { return slots_[static_cast<size_t>(id)]; }
+    const Slot & slot(int id) const { return slots_[static_cast<size_t>(id)]; }
+    // Items of `prompt` that can be taken from this sequence.
+    size_t usable(const Slot & from, const std::vector<SequenceItem> & prompt) const;
+    Source best_source(const std::vector<SequenceItem> & prompt, int except) const;
+    int oldest_closed(int except) const;
+    void copy(int from, int to, size_t items);
+    void cut(int id, size_t items);
+    void forget(int id);
+
+    llama_context * ctx_;
+    llama_memory_t memory_;
+    const llama_vocab * vocab_;
+    const bool recurrent_;  // has a state that cannot be cut
+    const KvShape shape_;
+    std::shared_ptr<int32_t> used_ = std::make_shared<int32_t>(0);
+    std::vector<Slot> slots_;
+    uint64_t clock_ = 0;
+};
+
+}  // namespace qvl

@@ -1,0 +1,200 @@
+#include "roster.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace qvl {
+
+namespace {
+
+// Fewer cells than this are computed twice rather than waited for.
+constexpr int32_t kWorthWaiting = 32;
+// Room that an answer under way should find before another one is admitted.
+constexpr int32_t kHeadroom = 64;
+
+int32_t cells_between(const std::vector<SequenceItem> & items, size_t begin, size_t end) {
+    int32_t cells = 0;
+    for (size_t i = begin; i < end; i++) {
+        cells += items[i].cells;
+    }
+    return cells;
+}
+
+}  // namespace
+
+Roster::Roster(const EngineParams & params, const Model & model, Encoder * encoder, KvMemory & memory,
+               RequestQueue & queue, const EventSink & emit)
+    : params_(params), model_(model), encoder_(encoder), memory_(memory), queue_(queue), emit_(emit) {}
+
+void Roster::end_cancelled() {
+    for (auto & run : running_) {
+        if (run->generation->request().cancelled) {
+            run->generation->cancel();
+        }
+    }
+    remove_ended();
+    for (auto & generation : put_aside_) {
+        if (generation->request().cancelled) {
+            generation->cancel();
+            generation->finish();
+            generation.reset();
+        }
+    }
+    put_aside_.erase(std::remove(put_aside_.begin(), put_aside_.end(), nullptr), put_aside_.end());
+}
+
+void Roster::admit() {
+    while (make_place()) {
+        auto generation = next_waiting();
+        if (!generation) {
+            return;
+        }
+        while (!start(generation)) {
+            if (!put_aside_unread()) {
+                put_aside_.push_back(std::move(generation));
+                return;
+            }
+        }
+    }
+}
+
+// True if another answer can take part; whom nobody reads makes place for who waits.
+bool Roster::make_place() {
+    if (running_.size() < static_cast<size_t>(params_.parallel)) {
+        return true;
+    }
+    const bool somebody_waits = !queue_.empty() || std::any_of(put_aside_.begin(), put_aside_.end(),
+                                                               [](const auto & g) { return !g->parked(); });
+    return somebody_waits && put_aside_unread();
+}
+
+std::unique_ptr<Generation> Roster::next_waiting() {
+    auto best = put_aside_.end();
+    for (auto each = put_aside_.begin(); each != put_aside_.end(); ++each) {
+        const auto before = [](const Request & a, const Request & b) {
+            return a.priority != b.priority ? a.priority > b.priority : a.submitted < b.submitted;
+        };
+        if (!(*each)->parked() && (best == put_aside_.end() || before((*each)->request(), (*best)->request()))) {
+            best = each;
+        }
+    }
+    const int priority = best == put_aside_.end() ? std::numeric_limits<int>::min() : (*best)->request().priority + 1;
+    while (auto request = queue_.take(priority)) {
+        const int64_t id = request->id;
+        try {
+            return std::make_unique<Generation>(std::move(request), model_, encoder_, params_.context_size, emit_);
+        } catch (const Error & error) {
+            emit_({id, RequestError{error.code(), error.message(), error.detail()}});
+        } catch (const std::bad_alloc &) {
+            emit_({id, RequestError{"OUT_OF_MEMORY", "There was not enough memory for this request.", ""}});
+        }
+    }
+    if (best == put_aside_.end()) {
+        return nullptr;
+    }
+    auto generation = std::move(*best);
+    put_aside_.erase(best);
+    return generation;
+}
+
+// False: there is no room in the KV memory now.
+bool Roster::start(std::unique_ptr<Generation> & generation) {
+    auto run = std::make_unique<Running>();
+    run->generation = std::move(generation);
+    run->sequence = memory_.open(run->generation->items());
+    run->number = ++admissions_;
+    if (!has_room(*run)) {
+        memory_.close(run->sequence);
+        generation = std::move(run->generation);
+        return false;
+    }
+    run->generation->admitted();
+    run->generation->reached(computed(*run), true);
+    const auto & items = run->generation->items();
+    for (const auto & other : running_) {
+        const size_t common = common_prefix(other->generation->items(), items);
+        if (cells_between(items, std::min(computed(*other), common), common) >= kWorthWaiting) {
+            run->leaders[other->number] = common;
+            memory_.expect_branch(other->sequence, common);
+        }
+    }
+    running_.push_back(std::move(run));
+    return true;
+}
+
+// Whether the prompt and what runs already will fit; caches go for that.
+bool Roster::has_room(const Running & run) {
+    const auto & items = run.generation->items();
+    int32_t needed = cells_between(items, computed(run), items.size());
+    for (const auto & other : running_) {
+        const auto & others = other->generation->items();
+        needed += cells_between(others, computed(*other), others.size()) + kHeadroom;
+    }
+    while (memory_.free_cells() < needed) {
+        if (!memory_.forget_oldest()) {
+            return running_.empty();  // alone it has the whole memory
+        }
+    }
+    return true;
+}
+
+bool Roster::put_aside_unread() {
+    for (size_t i = 0; i < running_.size(); i++) {
+        if (running_[i]->generation->parked()) {
+            put_aside(i);
+            return true;
+        }
+    }
+    return false;
+}
+
+void Roster::put_aside(size_t index) {
+    auto run = std::move(running_[index]);
+    running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+    if (run->rows_done > 0) {
+        memory_.drop_from(run->sequence, run->generation->items()[computed(*run)].position);
+    }
+    memory_.close(run->sequence);
+    put_aside_.push_back(std::move(run->generation));
+}
+
+bool Roster::waits_for_leader(const Running & run) const {
+    const size_t done = computed(run);
+    return run.rows_done == 0 && std::any_of(running_.begin(), running_.end(), [&](const auto & other) {
+               const auto leader = run.leaders.find(other->number);
+               if (leader == run.leaders.end() || other->generation->finished()) {
+                   return false;
+               }
+               const size_t common = leader->second;
+               return computed(*other) < common && computed(*other) >= done &&
+                      cells_between(run.generation->items(), done, common) >= kWorthWaiting;
+           });
+}
+
+void Roster::remove_ended() {
+    for (auto & run : running_) {
+        if (run->generation->finished()) {
+            if (run->rows_done > 0) {
+                memory_.drop_from(run->sequence, run->generation->items()[computed(*run)].position);
+            }
+            run->generation->finish();
+            memory_.close(run->sequence);
+            run.reset();
+        }
+    }
+    running_.erase(std::remove(running_.begin(), running_.end(), nullptr), running_.end());
+}
+
+void Roster::finish() {
+    for (auto & run : running_) {
+        put_aside_.push_back(std::move(run->generation));
+    }
+    running_.clear();
+    for (auto & generation : put_aside_) {
+        generation->cancel();
+        generation->finish();
+    }
+    put_aside_.clear();
+}
+
+}  // namespace qvl

@@ -1,0 +1,65 @@
+// Who takes part: the answers that are computed side by side, and those that were put aside until there is room or
+// somebody reads them. Used by the engine thread only.
+#pragma once
+
+#include "encoder.h"
+#include "generation.h"
+#include "kv_memory.h"
+#include "request_queue.h"
+
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace qvl {
+
+struct Running {
+    std::unique_ptr<Generation> generation;
+    int sequence;
+    uint64_t number;                       // in the order of admission
+    std::map<uint64_t, size_t> leaders{};  // earlier ones that will compute so many items of this prompt too
+    bool follows = false;                  // has waited for a leader
+    size_t rows_done = 0;                  // of the picture that comes next
+    uint64_t served = 0;                   // turn that last computed of its prompt
+};
+
+class Roster {
+  public:
+    Roster(const EngineParams & params, const Model & model, Encoder * encoder, KvMemory & memory, RequestQueue & queue,
+           const EventSink & emit);
+
+    // In the order of admission. The addresses stay until one ends or is put aside.
+    const std::vector<std::unique_ptr<Running>> & running() const { return running_; }
+    size_t computed(const Running & run) const { return memory_.at(run.sequence).size(); }
+    // True if an earlier one is about to compute what this one needs.
+    bool waits_for_leader(const Running & run) const;
+
+    void admit();
+    void end_cancelled();
+    void remove_ended();
+    // Puts the one aside that was admitted last.
+    void put_aside_last() { put_aside(running_.size() - 1); }
+    // Puts one aside that nobody reads. False if there is none.
+    bool put_aside_unread();
+    // Ends everything as cancelled.
+    void finish();
+
+  private:
+    bool make_place();
+    std::unique_ptr<Generation> next_waiting();
+    bool start(std::unique_ptr<Generation> & generation);
+    bool has_room(const Running & run);
+    void put_aside(size_t index);
+
+    const EngineParams & params_;
+    const Model & model_;
+    Encoder * encoder_;
+    KvMemory & memory_;
+    RequestQueue & queue_;
+    const EventSink & emit_;
+    std::vector<std::unique_ptr<Running>> running_;
+    std::vector<std::unique_ptr<Generation>> put_aside_;
+    uint64_t admissions_ = 0;
+};
+
+}  // namespace qvl

@@ -1,0 +1,284 @@
+#include "scheduler.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qvl {
+
+Scheduler::Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton,
+                     RequestQueue & queue, const EventSink & emit, std::function<bool()> stopping)
+    : params_(params), decoder_(decoder), baton_(baton), queue_(queue), stopping_(std::move(stopping)),
+      memory_(decoder.get(), decoder.model(), {decoder.sequences(), params.context_size, !params.deterministic}),
+      roster_(params, decoder.model(), encoder, memory_, queue, emit), pictures_(encoder, emit),
+      budget_(params.step_ms, decoder.batch_size()), n_vocab_(llama_vocab_n_tokens(decoder.model().vocab())) {}
+
+void Scheduler::finish() {
+    roster_.finish();
+    pictures_.finish();
+}
+
+bool Scheduler::turn() {
+    turns_++;
+    roster_.end_cancelled();
+    pictures_.serve(queue_);
+    roster_.admit();
+    const bool text = compute(plan());
+    const bool picture = compute_picture();
+    roster_.remove_ended();
+    return text || picture;
+}
+
+// ---- a step of text --------------------------------------------------------------------------------------------------
+
+bool Scheduler::generates(const Running & run) const {
+    return run.generation->started() && roster_.computed(run) + 1 == run.generation->items().size() &&
+           !run.generation->parked();
+}
+
+std::vector<Scheduler::Part> Scheduler::plan() {
+    std::vector<Part> parts;
+    for (const auto & run : roster_.running()) {
+        if (generates(*run)) {
+            parts.push_back({run.get(), roster_.computed(*run), roster_.computed(*run) + 1});
+        }
+    }
+    const int generating = static_cast<int>(parts.size());
+    int room = std::min(budget_.tokens(generating > 0), decoder_.batch_size() - generating);
+    for (Running * run : prompts()) {
+        const size_t begin = roster_.computed(*run);
+        if (room <= 0 || run->generation->items()[begin].token < 0) {
+            continue;
+        }
+        const size_t end = text_end(*run, begin, params_.deterministic ? params_.batch_size : room);
+        parts.push_back({run, begin, end});
+        room -= static_cast<int>(end - begin);
+        run->served = turns_;
+    }
+    if (solo_turns_ > 0 && !parts.empty()) {
+        std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(turns_ % parts.size()), parts.end());
+        parts.erase(parts.begin() + 1, parts.end());
+        solo_turns_--;
+    }
+    return parts;
+}
+
+// Whose prompt can go on, the next one first.
+std::vector<Running *> Scheduler::prompts() {
+    std::vector<Running *> found;
+    for (const auto & run : roster_.running()) {
+        const bool done = run->generation->finished() || run->generation->parked() ||
+                          (run->generation->started() && roster_.computed(*run) + 1 == run->generation->items().size());
+        if (done) {
+            continue;
+        }
+        if (roster_.waits_for_leader(*run)) {
+            run->follows = true;
+            continue;
+        }
+        if (run->follows) {
+            run->follows = false;
+            memory_.catch_up(run->sequence, run->generation->items());
+            run->generation->reached(roster_.computed(*run), true);
+        }
+        found.push_back(run.get());
+    }
+    std::sort(found.begin(), found.end(), [](const Running * a, const Running * b) {
+        const int pa = a->generation->request().priority;
+        const int pb = b->generation->request().priority;
+        return pa != pb ? pa > pb : a->served != b->served ? a->served < b->served : a->number < b->number;
+    });
+    return found;
+}
+
+size_t Scheduler::text_end(const Running & run, size_t begin, int most) const {
+    const auto & items = run.generation->items();
+    // Generated tokens that have to be computed again are computed as they were before: one by one.
+    if (params_.deterministic && begin >= run.generation->prompt_size()) {
+        return begin + 1;
+    }
+    const size_t last = params_.deterministic ? run.generation->prompt_size() : items.size();
+    const size_t limit = std::min({begin + static_cast<size_t>(most), memory_.next_place(run.sequence, begin), last});
+    size_t end = begin;
+    while (end < limit && items[end].token >= 0) {
+        end++;
+    }
+    return end;
+}
+
+// False: there was nothing to compute.
+bool Scheduler::compute(std::vector<Part> parts) {
+    if (parts.empty()) {
+        return false;
+    }
+    if (params_.deterministic && parts.size() > 1) {
+        for (const Part & part : parts) {
+            compute({part});
+        }
+        return true;
+    }
+    TokenBatch batch;
+    for (auto & part : parts) {
+        const auto & items = part.run->generation->items();
+        for (size_t i = part.begin; i < part.end; i++) {
+            const bool last = i + 1 == items.size();
+            const int index = batch.add(items[i], part.run->sequence, last);
+            part.logits = last ? index : -1;
+        }
+    }
+    const Baton::Turn turn(baton_, Baton::kDecoder);
+    const auto start = Clock::now();
+    const Decoder::Outcome outcome = decoder_.decode(batch, unwanted(parts));
+    decoder_.synchronize();
+    if (outcome == Decoder::Outcome::Done) {
+        const double ms = milliseconds_since(start);
+        budget_.measured(static_cast<int>(batch.size()), ms);
+        keep(parts, ms);
+        return true;
+    }
+    if (outcome == Decoder::Outcome::NoRoom) {
+        make_room();
+        return true;
+    }
+    for (const auto & part : parts) {
+        memory_.drop_from(part.run->sequence, part.run->generation->items()[part.begin].position);
+    }
+    if (outcome == Decoder::Outcome::Failed) {
+        if (parts.size() == 1) {
+            parts.front().run->generation->fail(decoder_.failure());
+        } else {
+            solo_turns_ = static_cast<int>(roster_.running().size());
+        }
+    }
+    return true;
+}
+
+void Scheduler::keep(const std::vector<Part> & parts, double ms) {
+    for (const auto & part : parts) {
+        auto & generation = *part.run->generation;
+        for (size_t i = part.begin; i < part.end; i++) {
+            memory_.append(part.run->sequence, generation.items()[i]);
+        }
+        if (part.end <= generation.prompt_size()) {
+            memory_.end_batch(part.run->sequence);
+            generation.count_prefill(ms);
+        }
+        generation.reached(part.end, false);
+    }
+    for (Part part : parts) {
+        if (part.logits >= 0) {
+            sample(part);
+        }
+    }
+}
+
+void Scheduler::sample(Part & part) {
+    try {
+        float * logits = decoder_.logits(part.logits);
+        if (logits == nullptr || std::isnan(logits[0])) {
+            memory_.clear();  // who runs beside it computes anew
+            for (auto & run : roster_.running()) {
+                run->rows_done = 0;
+            }
+            throw Error("DECODE_FAILED", "The model computed no numbers (NaN). Its file may be damaged: download it "
+                                         "again, or try `flashAttention: 'off'` and `cacheType: 'f32'`.");
+        }
+        part.run->generation->sample(logits, n_vocab_);
+    } catch (const Error & error) {
+        part.run->generation->fail(error);
+    } catch (const std::bad_alloc &) {
+        part.run->generation->fail(Error("OUT_OF_MEMORY", "There was not enough memory for this request."));
+    }
+}
+
+// ---- pictures --------------------------------------------------------------------------------------------------------
+
+// Computes rows of one picture. False: no prompt has come to a picture whose rows are there.
+bool Scheduler::compute_picture() {
+    const auto waiting = prompts();
+    for (Running * run : waiting) {
+        run->generation->encode_ahead(roster_.computed(*run));
+    }
+    for (Running * run : waiting) {
+        const size_t item = roster_.computed(*run);
+        if (run->generation->items()[item].token >= 0) {
+            continue;
+        }
+        try {
+            if (const auto * rows = run->generation->rows(item)) {
+                run->served = turns_;
+                compute_rows(*run, *rows);
+                return true;
+            }
+        } catch (const Error & error) {
+            run->generation->fail(error);
+            return true;
+        }
+    }
+    return false;
+}
+
+void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
+    const size_t index = roster_.computed(run);
+    const SequenceItem & item = run.generation->items()[index];
+    const bool generating =
+        std::any_of(roster_.running().begin(), roster_.running().end(), [&](const auto & r) { return generates(*r); });
+    const int most = params_.deterministic ? params_.batch_size : budget_.tokens(generating);
+    const size_t begin = run.rows_done;
+    const size_t end = std::min(begin + static_cast<size_t>(most), static_cast<size_t>(item.cells));
+    const std::vector<Part> parts{{&run, index, index + 1}};
+    const Baton::Turn turn(baton_, Baton::kDecoder);
+    const auto start = Clock::now();
+    const Decoder::Outcome outcome =
+        decoder_.decode_rows(run.generation->image(item), rows, begin, end, run.sequence, unwanted(parts));
+    decoder_.synchronize();
+    const double ms = milliseconds_since(start);
+    if (outcome == Decoder::Outcome::NoRoom) {
+        make_room();
+        return;
+    }
+    if (outcome != Decoder::Outcome::Done) {
+        memory_.drop_from(run.sequence, item.position);
+        run.rows_done = 0;
+        if (outcome == Decoder::Outcome::Failed) {
+            run.generation->fail(decoder_.failure());
+        }
+        return;
+    }
+    budget_.measured(static_cast<int>(end - begin), ms);
+    run.generation->count_prefill(ms);
+    run.rows_done = end;
+    if (end == static_cast<size_t>(item.cells)) {
+        run.rows_done = 0;
+        memory_.append(run.sequence, item);
+        memory_.end_batch(run.sequence);
+        run.generation->reached(index + 1, false);
+        run.generation->rows_used(index);
+    }
+}
+
+// ---- what both need --------------------------------------------------------------------------------------------------
+
+// The KV memory is full: a cache goes, or the cells of whom nobody reads; else the one that was admitted last waits until
+// there is room again.
+void Scheduler::make_room() {
+    if (memory_.forget_oldest() || roster_.put_aside_unread()) {
+        return;
+    }
+    if (roster_.running().size() > 1) {
+        roster_.put_aside_last();
+        return;
+    }
+    roster_.running().front()->generation->fail(Error("CONTEXT_OVERFLOW",
+                                                      "The context is full. Use a larger `contextSize`, a shorter "
+                                                      "prompt, or a lower `maxPixels`."));
+}
+
+std::function<bool()> Scheduler::unwanted(const std::vector<Part> & parts) const {
+    return [this, &parts] {
+        return stopping_() || std::all_of(parts.begin(), parts.end(), [](const Part & part) {
+                   return part.run->generation->request().cancelled.load();
+               });
+    };
+}
+
+}  // namespace qvl

@@ -1,0 +1,65 @@
+// Decides what is computed next. A turn gives every answer that is being generated its next token and the rest of the step
+// to prompts, which take turns. Used by the engine thread only.
+#pragma once
+
+#include "baton.h"
+#include "decoder.h"
+#include "encoder.h"
+#include "kv_memory.h"
+#include "picture_requests.h"
+#include "request_queue.h"
+#include "roster.h"
+#include "step_budget.h"
+
+#include <functional>
+#include <vector>
+
+namespace qvl {
+
+class Scheduler {
+  public:
+    // `encoder` and `baton` may be nullptr: no pictures; no need to take turns with the encoder.
+    Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton, RequestQueue & queue,
+              const EventSink & emit, std::function<bool()> stopping);
+
+    // Ends what was cancelled, admits what waits, computes one step. False: nothing to do until something changes.
+    bool turn();
+    // Ends everything as cancelled.
+    void finish();
+
+  private:
+    // Items [begin, end) of one answer, as part of a step.
+    struct Part {
+        Running * run;
+        size_t begin;
+        size_t end;
+        int logits = -1;  // index in the batch
+    };
+    std::vector<Part> plan();
+    bool generates(const Running & run) const;
+    std::vector<Running *> prompts();
+    size_t text_end(const Running & run, size_t begin, int most) const;
+    bool compute(std::vector<Part> parts);
+    void keep(const std::vector<Part> & parts, double ms);
+    void sample(Part & part);
+    bool compute_picture();
+    void compute_rows(Running & run, const std::vector<float> & rows);
+    void make_room();
+
+    std::function<bool()> unwanted(const std::vector<Part> & parts) const;
+
+    const EngineParams & params_;
+    Decoder & decoder_;
+    Baton * baton_;
+    RequestQueue & queue_;
+    const std::function<bool()> stopping_;
+    KvMemory memory_;
+    Roster roster_;
+    PictureRequests pictures_;
+    StepBudget budget_;
+    const int n_vocab_;
+    uint64_t turns_ = 0;
+    int solo_turns_ = 0;  // so many steps compute one part alone, to find the one that fails
+};
+
+}  // namespace qvl

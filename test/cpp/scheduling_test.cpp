@@ -1,0 +1,208 @@
+// Many requests at a time: what they share, what they must not notice of each other.
+#include "running_engine.h"
+
+TEST(requests_that_nobody_reads_hold_up_no_other) {
+    Running running;
+    for (int64_t id = 1; id <= 4; id++) {  // as many as are computed at the same time
+        running.submit(id, prompt({static_cast<int32_t>(id)}, 300));
+    }
+    for (int64_t id = 1; id <= 4; id++) {
+        while (running.events.tokens(id).size() < 256) {
+            std::this_thread::yield();
+        }
+    }
+    running.submit(5, prompt({1}, 2));
+    running.events.wait<End>(5);
+    for (int64_t id = 1; id <= 4; id++) {
+        CHECK_EQ(running.events.tokens(id).size(), 256u);
+        CHECK(!running.events.has<End>(id));
+        running.engine->acknowledge(id, 200);
+    }
+    for (int64_t id = 1; id <= 4; id++) {
+        running.events.wait<End>(id);
+        CHECK_EQ(running.events.get<End>(id).completion_tokens, 300);
+    }
+}
+
+TEST(requests_run_side_by_side) {
+    Running running;
+    running.submit(1, prompt({1}, 0));  // as long as the context allows, and nobody reads it
+    running.submit(2, prompt({2}, 8));
+    running.events.wait<End>(2);
+    CHECK(!running.events.has<End>(1));
+    CHECK_EQ(running.events.get<End>(2).completion_tokens, 8);
+}
+
+TEST(deterministic_answers_are_the_same_alone_and_among_others) {
+    EngineParams with = params();
+    with.deterministic = true;
+    std::map<int64_t, std::vector<float>> alone;
+    const auto logged = [](std::vector<int32_t> tokens) {
+        GenerateParams generate = prompt(std::move(tokens), 40);
+        generate.logprobs = 0;
+        return generate;
+    };
+    const auto numbers = [](const Recorder & events, int64_t id) {
+        std::vector<float> all;
+        for (const auto & event : events.events()) {
+            const auto * delta = std::get_if<TextDelta>(&event.body);
+            for (size_t i = 0; delta && event.request == id && i < delta->logprobs.size(); i++) {
+                all.push_back(delta->logprobs[i].logprob);
+            }
+        }
+        return all;
+    };
+    for (int64_t id = 1; id <= 6; id++) {
+        Running running(with);
+        running.submit(id, logged(text(30 + static_cast<size_t>(id) * 17, static_cast<int32_t>(id))));
+        running.events.wait<End>(id);
+        alone[id] = numbers(running.events, id);
+    }
+    Running running(with);
+    for (int64_t id = 1; id <= 6; id++) {
+        running.submit(id, logged(text(30 + static_cast<size_t>(id) * 17, static_cast<int32_t>(id))));
+    }
+    for (int64_t id = 1; id <= 6; id++) {
+        running.events.wait<End>(id);
+    }
+    for (int64_t id = 1; id <= 6; id++) {
+        CHECK(numbers(running.events, id) == alone[id]);  // to the bit
+    }
+    // What is reused was computed in the same batches: again the same bits.
+    running.submit(7, logged(text(30 + 6 * 17, 6)));
+    running.events.wait<End>(7);
+    CHECK_EQ(running.events.get<End>(7).cached_tokens, 128);
+    CHECK(numbers(running.events, 7) == alone[6]);
+}
+
+TEST(concurrent_requests_compute_a_common_beginning_once) {
+    Running running;
+    constexpr size_t kCommon = 200;
+    for (int64_t id = 1; id <= 4; id++) {
+        auto tokens = text(kCommon, 3);
+        tokens.push_back(static_cast<int32_t>(id));
+        running.submit(id, prompt(tokens, 4));
+    }
+    int cached = 0;
+    for (int64_t id = 1; id <= 4; id++) {
+        running.events.wait<End>(id);
+        cached += running.events.get<End>(id).cached_tokens;
+    }
+    CHECK_EQ(cached, 3 * static_cast<int>(kCommon));
+}
+
+TEST(what_another_conversation_computed_stays) {
+    Running running;
+    auto ask = [&, id = int64_t{0}](std::vector<int32_t> tokens) mutable {
+        running.submit(++id, prompt(std::move(tokens), 4));
+        running.events.wait<End>(id);
+        return running.events.get<End>(id).cached_tokens;
+    };
+    CHECK_EQ(ask(text(60, 1)), 0);
+    CHECK_EQ(ask(text(60, 2)), 0);
+    CHECK_EQ(ask(text(60, 1)), 59);
+    CHECK_EQ(ask(text(60, 2)), 59);
+    auto branch = text(60, 1);
+    branch[40] = 201;
+    CHECK_EQ(ask(branch), 40);
+    CHECK_EQ(ask(text(60, 1)), 59);
+}
+
+TEST(a_full_memory_makes_the_last_one_wait_not_fail) {
+    Running running;
+    std::map<int64_t, std::vector<int32_t>> alone;
+    for (const int64_t id : {11, 12, 13}) {
+        Running quiet;
+        quiet.submit(id, prompt(text(150, static_cast<int32_t>(id)), 100));
+        quiet.events.wait<End>(id);
+        alone[id] = quiet.events.tokens(id);
+    }
+    for (const int64_t id : {11, 12, 13}) {  // 750 cells of 512
+        running.submit(id, prompt(text(150, static_cast<int32_t>(id)), 100));
+    }
+    for (const int64_t id : {11, 12, 13}) {
+        running.events.wait<End>(id);
+        CHECK_EQ(running.events.get<End>(id).reason, "length");
+        CHECK(running.events.tokens(id) == alone[id]);
+    }
+}
+
+TEST(the_higher_priority_goes_first) {
+    EngineParams one = params();
+    one.parallel = 1;
+    Recorder events;
+    const auto engine = Engine::open(one, events.sink());
+    for (int64_t id = 1; id <= 5; id++) {  // they wait for the model
+        engine->submit(std::make_shared<Request>(id, prompt({2}, 3), static_cast<int>(id % 4)));
+    }
+    for (int64_t id = 1; id <= 5; id++) {
+        events.wait<End>(id);
+    }
+    engine->close();
+    CHECK(engine->join(Clock::now() + std::chrono::seconds(30)));
+    std::vector<int64_t> ended;
+    for (const auto & event : events.events()) {
+        if (std::holds_alternative<End>(event.body)) {
+            ended.push_back(event.request);
+        }
+    }
+    CHECK(ended == (std::vector<int64_t>{3, 2, 1, 5, 4}));
+}
+
+TEST(texts_go_on_while_a_picture_is_encoded_and_change_nothing_in_it) {
+    ImageSegment large = picture();
+    large.width = large.height = 56 * 8;
+    large.pixels.resize(static_cast<size_t>(large.width) * static_cast<size_t>(large.height) * 3);
+    for (size_t i = 0; i < large.pixels.size(); i++) {
+        large.pixels[i] = static_cast<uint8_t>(i * 31 + i / 977);
+    }
+    large.count = 256;
+    Running quiet;
+    quiet.submit(1, EncodeParams{large});
+    quiet.events.wait<End>(1);
+
+    Running running;
+    running.submit(2, prompt({1}, 250));
+    while (running.events.tokens(2).empty()) {
+        std::this_thread::yield();
+    }
+    running.submit(1, EncodeParams{large});
+    running.events.wait<End>(1);
+    running.events.wait<End>(2);
+    CHECK(running.events.get<EmbeddingReady>(1).rows == quiet.events.get<EmbeddingReady>(1).rows);
+    size_t during = 0;  // tokens between the start of the encoding and its end
+    bool encoded = false;
+    for (const auto & event : running.events.events()) {
+        encoded = encoded || std::holds_alternative<EmbeddingReady>(event.body);
+        during += !encoded && std::holds_alternative<TextDelta>(event.body) ? 1 : 0;
+    }
+    CHECK(during > 10);
+}
+
+TEST(pictures_of_several_requests_are_encoded_once_if_they_are_the_same) {
+    Running running;
+    const auto about = [](int32_t question) {
+        ImageSegment shown = picture();
+        shown.hash = "shown";
+        shown.positions = {1, 1, 1, 1, 1, 1, 2, 2, 1, 2, 1, 2};
+        GenerateParams generate = prompt({question}, 2);
+        generate.segments.push_back(shown);
+        generate.segments.push_back(TextSegment{{2}, 3});
+        generate.position = 4;
+        return generate;
+    };
+    for (int64_t id = 1; id <= 4; id++) {
+        running.submit(id, about(static_cast<int32_t>(id)));
+    }
+    int encoded = 0;
+    for (int64_t id = 1; id <= 4; id++) {
+        running.events.wait<End>(id);
+        encoded += running.events.get<ImageEncoded>(id).cached ? 0 : 1;
+    }
+    CHECK_EQ(encoded, 1);
+}
+
+int main() {
+    load_backends("");
+    return check::run();
+}
