@@ -25,11 +25,14 @@ std::shared_ptr<Request> RequestQueue::remove(int64_t id) {
 
 std::shared_ptr<Request> RequestQueue::take(int priority) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (waiting_.empty() || waiting_.front()->priority < priority) {
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [](const auto & request) {
+        return std::holds_alternative<GenerateParams>(request->params);
+    });
+    if (found == waiting_.end() || (*found)->priority < priority) {
         return nullptr;
     }
-    auto request = waiting_.front();
-    waiting_.pop_front();
+    auto request = *found;
+    waiting_.erase(found);
     return request;
 }
 

@@ -15,7 +15,7 @@ class RequestQueue {
     void push(std::shared_ptr<Request> request);
     // Takes a request out that has not been taken yet; nullptr otherwise.
     std::shared_ptr<Request> remove(int64_t id);
-    // Takes the next one whose priority is at least `priority`, if any.
+    // Takes the next one that generates and whose priority is at least `priority`, if any.
     std::shared_ptr<Request> take(int priority);
     // Takes everything that only wants a picture encoded: it needs no sequence.
     std::vector<std::shared_ptr<Request>> take_encodes();
