@@ -192,9 +192,8 @@ Napi::Value to_js(Napi::Env env, const std::vector<Backend> & backends) {
     return array_of(env, backends, [&](const Backend & backend) {
         auto object = Napi::Object::New(env);
         object.Set("name", backend.name);
-        object.Set("features", array_of(env, backend.features, [&](const std::string & feature) {
-                       return Napi::String::New(env, feature);
-                   }));
+        object.Set("features", array_of(env, backend.features,
+                                        [&](const std::string & feature) { return Napi::String::New(env, feature); }));
         return object;
     });
 }

@@ -157,6 +157,15 @@ void Engine::run() noexcept {
     for (const auto & request : queue_.take_all()) {
         emit({request->id, RequestError{"DISPOSED", "The model was disposed while the request waited.", ""}});
     }
+    // Whatever ended the engine: every request hears of it.
+    std::map<int64_t, std::weak_ptr<Request>> left;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        left = requests_;
+    }
+    for (const auto & [id, request] : left) {
+        emit({id, RequestError{"INTERNAL", "The engine ended unexpectedly. Load the model again.", ""}});
+    }
     sink_({-1, Closed{}});
     {
         const std::lock_guard<std::mutex> lock(mutex_);

@@ -7,11 +7,11 @@
 #include <memory>
 
 #ifdef _WIN32
-#define WIN32_LEAN_AND_MEAN
-#define NOMINMAX
-#include <windows.h>
+#    define WIN32_LEAN_AND_MEAN
+#    define NOMINMAX
+#    include <windows.h>
 #else
-#include <dlfcn.h>
+#    include <dlfcn.h>
 #endif
 
 namespace qvl {

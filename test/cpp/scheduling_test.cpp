@@ -202,6 +202,15 @@ TEST(pictures_of_several_requests_are_encoded_once_if_they_are_the_same) {
     CHECK_EQ(encoded, 1);
 }
 
+// The next one comes at any moment of a turn of the engine.
+TEST(pictures_that_follow_each_other_closely_are_all_encoded) {
+    Running running;
+    for (int64_t id = 1; id <= 500; id++) {
+        running.submit(id, EncodeParams{picture()});
+        running.events.wait<EmbeddingReady>(id);
+    }
+}
+
 int main() {
     load_backends("");
     return check::run();
