@@ -101,7 +101,7 @@ export interface GenerateOptions<Schema extends OutputSchema | undefined = Outpu
   readonly presencePenalty?: number
   /** The same times their number so far; 0 is off. */
   readonly frequencyPenalty?: number
-  /** Same seed, same text. Default: a new one each time. */
+  /** Same seed, same text; among other requests only with `deterministic`. Default: a new one each time. */
   readonly seed?: number
   /** Among waiting requests the higher goes first; a whole number. Default 0. */
   readonly priority?: number
