@@ -1,4 +1,5 @@
 /** A conversation → the prompt that the engine takes: media read and sized, template rendered, text tokenised. */
+import type { KeepEmbedding } from './engine/binding'
 import type { Engine } from './engine/engine'
 import { QwenVLError, UnsupportedModelError } from './errors'
 import { videoPad, visionEnd, visionStart } from './generations'
@@ -14,12 +15,12 @@ import type { NormalisedMessage } from './prompt/normalise'
 import type { ChatTemplate, Piece, RenderOptions } from './prompt/template'
 import { countCells, tokenisePrompt } from './prompt/tokens'
 import type { Medium, TokenisedPrompt } from './prompt/tokens'
-import { inspectMedia, readMedia } from './reading'
+import { inspectMedia, keepOf, readMedia } from './reading'
 import type { MediaPart, MediaReader, PictureMemory, PreparedMedium } from './reading'
 import type { ImageReport, VideoReport } from './stream'
 
 /** What is known of a picture or video before it is encoded. */
-type Unencoded<Report> = Omit<Report, 'encodeMs' | 'cached'>
+type Unencoded<Report> = Omit<Report, 'encodeMs' | 'cached' | 'source' | 'encodedPairs'>
 
 /** What a prompt is made with. */
 export interface PromptMaker extends MediaReader {
@@ -56,7 +57,7 @@ export async function preparePrompt(
   const started = performance.now()
   const prepared = await readMedia(maker, parts, signal, memory)
   const decodeImageMs = performance.now() - started
-  const media = prepared.map((medium) => mediumOf(medium, generation.video))
+  const media = prepared.map((medium, index) => mediumOf(medium, generation.video, keepOf(parts[index])))
   const pieces = placeTimes(maker, rendered.pieces, prepared)
   const prompt = await tokenisePrompt(pieces, (text) => engine.tokenize(text), media, {
     mergeSize: generation.mergeSize,
@@ -112,16 +113,16 @@ function isVideo(medium: PreparedMedium): medium is PreparedVideo | VideoEmbeddi
   return 'times' in medium
 }
 
-function mediumOf(medium: PreparedMedium, rules: VideoRules): Medium {
+function mediumOf(medium: PreparedMedium, rules: VideoRules, cache: KeepEmbedding): Medium {
   const { grid, tokens: count } = medium
   if (isVideo(medium)) {
     const { width, height } = processedSize(medium)
     const pairs = 'pairs' in medium ? medium.pairs : encodedPairs(medium)
-    return { grid, count, pairs, width, height, timeOffset: timeOffset(medium, rules) }
+    return { grid, count, pairs, width, height, cache, timeOffset: timeOffset(medium, rules) }
   }
   if ('data' in medium) return { grid, count, hash: medium.hash, embedding: medium.data }
   const { width, height, hash, pixels } = medium
-  return { grid, count, hash, pixels, width, height }
+  return { grid, count, hash, pixels, width, height, cache }
 }
 
 function encodedPairs({ data, hashes }: VideoEmbedding) {

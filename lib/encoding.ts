@@ -9,7 +9,15 @@ import { inspectVideo } from './media/video'
 import { temporalPatch } from './media/videosampling'
 import { imageEmbedding, videoEmbedding } from './prompt/messages'
 import type { ImageEmbedding, VideoEmbedding } from './prompt/messages'
-import { encoderOf, imageGeometry, readPicture, readVideo, sourceOptions, videoGeometry } from './reading'
+import {
+  encoderOf,
+  imageGeometry,
+  keepOf,
+  readPicture,
+  readVideo,
+  sourceOptions,
+  videoGeometry,
+} from './reading'
 import type { ImagePart, MediaReader, VideoPart } from './reading'
 import type { VideoReport } from './stream'
 
@@ -26,7 +34,7 @@ export interface ImageCost {
 }
 
 /** What a video becomes and takes, known before a frame is decoded. */
-export interface VideoCost extends Omit<VideoReport, 'encodeMs' | 'cached'> {
+export interface VideoCost extends Omit<VideoReport, 'encodeMs' | 'cached' | 'encodedPairs'> {
   /** Memory that the encoder takes for it, in bytes: an upper bound within about a fifth. Pairs are encoded one by one. */
   readonly encoderBytes: number
 }
@@ -71,7 +79,11 @@ export async function embedPicture(
   encoderOf(reader)
   const { pixels, width, height, tokens, grid, hash, original } = await readPicture(reader, part, signal)
   return imageEmbedding({
-    data: await encode(reader.engine, { pixels, width, height, count: tokens, hash }, signal),
+    data: await encode(
+      reader.engine,
+      { pixels, width, height, count: tokens, hash, cache: keepOf(part) },
+      signal,
+    ),
     grid,
     tokens,
     width: reader.engine.info.embeddingWidth,
@@ -92,8 +104,15 @@ export async function embedClip(
   const { tokens, grid, original, frames, sampleFps, times } = video
   const rowWidth = reader.engine.info.embeddingWidth
   const data = new Float32Array(tokens * rowWidth)
+  const common = {
+    width,
+    height,
+    frames: temporalPatch,
+    count: tokens / grid.t,
+    cache: keepOf(part),
+  } as const
   for (const [pair, { pixels, hash }] of pairs.entries()) {
-    const shown = { pixels, width, height, frames: temporalPatch, count: tokens / grid.t, hash } as const
+    const shown = { ...common, pixels, hash }
     data.set(await encode(reader.engine, shown, signal), pair * shown.count * rowWidth)
   }
   const hashes = pairs.map(({ hash }) => hash)

@@ -55,20 +55,23 @@ export function generate(
       (event) => {
         switch (event.type) {
           case 'image': {
-            const { encodeMs, cached } = event
+            const { encodeMs, source } = event
             const { type, index } = encodingAt(prompt, event.index)
             const image = type === 'image' ? prompt.images[index] : undefined
             const video = type === 'video' ? prompt.videos[index] : undefined
             if (image) {
-              images.push({ ...image, encodeMs, cached })
-              push({ type: 'image', index, ...image, encodeMs, cached }, withoutCredit)
+              const cached = source !== 'encoder' && source !== 'caller'
+              images.push({ ...image, encodeMs, cached, source })
+              push({ type: 'image', index, ...image, encodeMs, cached, source }, withoutCredit)
             }
             if (video) {
-              const before = videos[index] ?? { ...video, encodeMs: 0, cached: true }
+              const before = videos[index] ?? { ...video, encodeMs: 0, encodedPairs: 0 }
+              const encodedPairs = before.encodedPairs + (source === 'encoder' ? 1 : 0)
               const report = {
                 ...video,
                 encodeMs: before.encodeMs + encodeMs,
-                cached: before.cached && cached,
+                cached: encodedPairs === 0,
+                encodedPairs,
               }
               videos[index] = report
               // A video is told of once, with its last pair of frames.

@@ -1,21 +1,23 @@
 /** What names a vision encoder: equal for equal content, wherever its file lies and whenever it was written. */
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import { addon } from './engine/binding'
 import type { GgufFile } from './engine/binding'
 
 /** So much of each tensor is read: training changes all of them, and reading all bytes would take seconds. */
 const sampleBytes = 4096
 
 /**
- * SHA-256, hexadecimal, of a projector's size, its header and the beginning of every tensor, and of `settings`: whatever
- * else decides what the encoder computes.
+ * SHA-256, hexadecimal, of a projector's size, its header and the beginning of every tensor; of this build, whose edits to
+ * llama.cpp decide what is computed; and of `settings` that do so too.
  */
 export async function encoderIdentity(
   path: string,
   { fileBytes, tensors }: GgufFile,
-  settings: unknown,
+  settings: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([settings, fileBytes]))
+  const { version, llamaCpp, edits } = addon().buildInfo()
+  const hash = createHash('sha256').update(JSON.stringify({ version, llamaCpp, edits, settings, fileBytes }))
   const headerBytes = Math.min(fileBytes, ...tensors.map(({ offset }) => offset))
   const file = await open(path)
   try {

@@ -1,5 +1,6 @@
 /** Options of loading and of generating: their meaning, defaults and checks. */
 import { z } from 'zod'
+import type { EngineWarning } from './engine/engine'
 import { InvalidArgumentError, invalidArgument } from './errors'
 import type { PullProgress } from './models/meter'
 import type { HubOptions } from './models/settings'
@@ -71,6 +72,14 @@ export interface LoadOptions {
    * instead of 11, as the checkpoint's own precision does. 'exact': weights as the file has them. Default 'auto'.
    */
   readonly encoderPrecision?: 'auto' | 'exact'
+  /** Most bytes of pictures' embeddings that are kept in memory, so that no picture is encoded twice. Default 256 MB. */
+  readonly cacheBytes?: number
+  /**
+   * Folder in which embeddings outlive the process; several processes may share it. Made if it is missing. Default: none.
+   */
+  readonly cacheDir?: string
+  /** Most bytes of that folder; the longest unused go first. Default 4 GB. */
+  readonly cacheDirBytes?: number
   /** Fetch pictures from private, loopback and link-local addresses too. Default false. */
   readonly allowPrivateAddresses?: boolean
   /** Time for fetching one remote picture, in ms. Default 30 000. */
@@ -81,6 +90,8 @@ export interface LoadOptions {
   readonly signal?: AbortSignal
   /** Loaded share, 0 to 1, in whole percents. */
   readonly onProgress?: (progress: number) => void
+  /** Hears of what is amiss and stops nothing, e.g. a `cacheDir` that cannot be written. Default: `process.emitWarning`. */
+  readonly onWarning?: (warning: EngineWarning) => void
 }
 
 /** How to answer. Sampling defaults are those the generation was released with: `info.sampling`. */
@@ -206,12 +217,18 @@ const loadSchema = z.strictObject({
   encoderMemory: whole(0).optional(),
   largeImages: z.enum(['refuse', 'shrink'], { error: "'refuse' or 'shrink'" }).optional(),
   encoderPrecision: z.enum(['auto', 'exact'], { error: "'auto' or 'exact'" }).optional(),
+  cacheBytes: whole(0, 2 ** 50).optional(),
+  cacheDir: string.optional(),
+  cacheDirBytes: whole(0, 2 ** 50).optional(),
   allowPrivateAddresses: boolean.optional(),
   imageTimeoutMs: whole(1).optional(),
   ffmpegPath: string.optional(),
   signal: signal.optional(),
   onProgress: z
     .custom<(progress: number) => void>((value) => typeof value === 'function', { error: 'a function' })
+    .optional(),
+  onWarning: z
+    .custom<(warning: EngineWarning) => void>((value) => typeof value === 'function', { error: 'a function' })
     .optional(),
 })
 

@@ -1,4 +1,5 @@
 /** A loaded model and everything that can be asked of it. */
+import { resolve } from 'node:path'
 import { answer, renderOptions } from './answer'
 import { Chat } from './chat'
 import type { ChatOptions } from './chat'
@@ -8,13 +9,15 @@ import { embedClip, embedPicture, measureClip, measurePicture } from './encoding
 import type { ImageCost, VideoCost } from './encoding'
 import { affordablePixels, encoderShape, freeMemory } from './cost'
 import { usualContext, withDeclared } from './declared'
-import type { GgufHeader } from './engine/binding'
+import type { CacheStats, EncodeRequest, GgufHeader } from './engine/binding'
 import { Engine, initializedAddon, inspectGguf } from './engine/engine'
+import type { EngineWarning } from './engine/engine'
 import { estimate } from './estimate'
 import { invalidArgument, throwIfAborted } from './errors'
 import type { Generator } from './generate'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
 import type { Generation, GenerationId, SamplingDefaults } from './generations'
+import { encoderIdentity } from './identity'
 import { temporalPatch } from './media/videosampling'
 import { localFiles } from './models/local'
 import { pull } from './models/pull'
@@ -33,6 +36,8 @@ import type { GenerationResult } from './stream'
 const defaultBatchSize = 512
 const defaultParallel = 4
 const defaultStepMs = 100
+const defaultCacheBytes = 256e6
+const defaultCacheDirBytes = 4e9
 
 /** Facts of a loaded model. */
 export interface ModelInfo {
@@ -76,6 +81,12 @@ export interface PromptInspection {
   readonly videos: PreparedPrompt['videos']
 }
 
+/** Counts since a model was loaded. */
+export interface ModelStats {
+  /** Pictures and pairs of frames that were looked for in the embedding cache, and what it holds in memory. */
+  readonly embeddings: CacheStats
+}
+
 export class QwenVL implements AsyncDisposable {
   /** Downloads a model of Hugging Face, or finds it in the cache. */
   static readonly pull = pull
@@ -99,7 +110,7 @@ export class QwenVL implements AsyncDisposable {
    */
   static async load(options: LoadOptions | string): Promise<QwenVL> {
     const checked = checkLoadOptions(typeof options === 'string' ? { model: options } : options)
-    const { signal, onProgress } = checked
+    const { signal, onProgress, flashAttention = 'auto', cacheDir } = checked
     throwIfAborted(signal)
     const { model, mmproj } = await localFiles(checked)
     const header = await inspectGguf(model)
@@ -115,15 +126,22 @@ export class QwenVL implements AsyncDisposable {
         batchSize: checked.batchSize ?? defaultBatchSize,
         threads: checked.threads ?? 0,
         gpuLayers: checked.gpuLayers ?? -1,
-        flashAttention: checked.flashAttention ?? 'auto',
+        flashAttention,
         cacheType: checked.cacheType ?? 'f16',
         mmap: checked.mmap ?? true,
         encoderPrecision: checked.encoderPrecision ?? 'auto',
         parallel: checked.parallel ?? defaultParallel,
         deterministic: checked.deterministic ?? false,
         stepMs: checked.stepMs ?? defaultStepMs,
+        cacheBytes: checked.cacheBytes ?? defaultCacheBytes,
+        cacheDir: cacheDir === undefined ? '' : resolve(cacheDir),
+        cacheDirBytes: checked.cacheDirBytes ?? defaultCacheDirBytes,
+        encoderIdentity:
+          mmproj !== undefined && projector && cacheDir
+            ? await encoderIdentity(mmproj, projector, { flashAttention })
+            : '',
       },
-      { signal, onProgress },
+      { signal, onProgress, onWarning: checked.onWarning ?? emitWarning },
     )
     try {
       const own = header.metadata['tokenizer.chat_template']
@@ -279,6 +297,11 @@ export class QwenVL implements AsyncDisposable {
     return { text, tokens, positions, ropeDelta: position - cells, images, videos }
   }
 
+  /** What happened since the model was loaded. @throws QwenVLError DISPOSED */
+  stats(): ModelStats {
+    return { embeddings: this.#maker.engine.cacheStats() }
+  }
+
   /** Cancels what runs and frees the model's memory now, not at some garbage collection. Idempotent. */
   async dispose(): Promise<void> {
     await this.#maker.engine.close()
@@ -308,6 +331,10 @@ function infoOf({ engine, generation, options, sampling }: PromptMaker & Generat
     image: imageSizes(generation, options),
     sampling,
   }
+}
+
+function emitWarning({ code, message }: EngineWarning): void {
+  process.emitWarning(message, { type: 'QwenVLWarning', code })
 }
 
 function measuredEncoder(

@@ -1,6 +1,7 @@
 /** The media of a conversation: read, sized as the model sees them, within what memory and context allow. */
 import { availableParallelism } from 'node:os'
 import type { EncoderShape } from './cost'
+import type { KeepEmbedding } from './engine/binding'
 import { resizeBicubic, resizeFrame } from './engine/engine'
 import type { Engine } from './engine/engine'
 import { ContextOverflowError, UnsupportedModelError, invalidArgument } from './errors'
@@ -40,6 +41,11 @@ export interface MediaReader {
 
 /** Pictures and videos that were read for an earlier turn, by their part. */
 export type PictureMemory = WeakMap<MediaPart, PreparedMedium>
+
+/** Where the embedding of a medium is kept: everywhere, unless the part says otherwise. */
+export function keepOf(part: MediaPart | undefined): KeepEmbedding {
+  return (part && 'options' in part ? part.options.cache : undefined) ?? 'disk'
+}
 
 /** Reads media, not all at once: a decoded picture may take hundreds of megabytes. The first error ends all of it. */
 export function readMedia(

@@ -2,6 +2,7 @@
  * A running answer: an async iterable of typed parts and a promise of the whole. Leaving the loop cancels the
  * request; a reader that stops reading holds back only this request.
  */
+import type { EmbeddingSource } from './engine/binding'
 import { AbortError, QwenVLError } from './errors'
 import type { Grid, Size } from './media/geometry'
 import type { ParsedToolCall } from './tools'
@@ -18,8 +19,13 @@ export interface ImageReport {
   readonly tokens: number
   /** Milliseconds in the vision encoder; 0 when nothing had to be encoded. */
   readonly encodeMs: number
-  /** True when the picture's KV cells of an earlier request were reused. */
+  /** True when it was known from an earlier request: `source` is 'kv', 'memory' or 'disk'. */
   readonly cached: boolean
+  /**
+   * Where its embedding came from: 'encoder'; the cache in 'memory' or on the 'disk'; 'kv' nowhere, for the KV cells of an
+   * earlier request were reused; 'caller' for an embedding that was a message part.
+   */
+  readonly source: EmbeddingSource
 }
 
 /** What became of one video of the prompt. */
@@ -40,8 +46,10 @@ export interface VideoReport {
   readonly times: readonly number[]
   /** Milliseconds in the vision encoder. */
   readonly encodeMs: number
-  /** True when the KV cells of an earlier request were reused, for all pairs. */
+  /** True when no pair had to be encoded. */
   readonly cached: boolean
+  /** Pairs of frames that had to be encoded. */
+  readonly encodedPairs: number
 }
 
 /** Log-probability of a token, with the best alternatives that were asked for. */

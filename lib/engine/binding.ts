@@ -10,6 +10,8 @@ export interface BuildInfo {
   readonly version: string
   /** Tag of the vendored llama.cpp. */
   readonly llamaCpp: string
+  /** SHA-256 of native/llama.cpp.json: of our edits to it. */
+  readonly edits: string
   /** Node-API version the addon was compiled for. */
   readonly napi: number
   /** True where ggml backends are separate files beside the binary (release build). */
@@ -79,6 +81,27 @@ export interface EngineParams {
   readonly deterministic: boolean
   /** Milliseconds that a step may take while answers are generated. */
   readonly stepMs: number
+  /** Most bytes of embeddings in memory, and in the folder; an empty `cacheDir`: none on the disk. */
+  readonly cacheBytes: number
+  readonly cacheDir: string
+  readonly cacheDirBytes: number
+  /** Names what the encoder computes, as a folder in `cacheDir`. */
+  readonly encoderIdentity: string
+}
+
+/** Where the embedding of a picture is kept; 'disk' includes the memory. */
+export type KeepEmbedding = 'memory' | 'disk' | 'none'
+/** Where it came from: 'kv' nowhere, for its KV cells were reused; 'caller' with the request. */
+export type EmbeddingSource = 'encoder' | 'memory' | 'disk' | 'kv' | 'caller'
+
+/** Since the engine was opened. */
+export interface CacheStats {
+  readonly memoryHits: number
+  readonly diskHits: number
+  readonly misses: number
+  /** Embeddings in memory, and their bytes. */
+  readonly entries: number
+  readonly bytes: number
 }
 
 /** What the engine knows after loading. */
@@ -116,8 +139,9 @@ export type Segment =
       readonly frames?: 1 | 2
       /** Among the pairs of one video, whose positions in time may be equal. Default 0. */
       readonly order?: number
-      /** Identity of pixels and size, for KV reuse. */
+      /** Identity of pixels and size: SHA-256, hexadecimal. */
       readonly hash: string
+      readonly cache: KeepEmbedding
       /** Embedding rows this picture becomes; checked against the encoder. */
       readonly count: number
       /** `[3 × count]`: all t, then all h, then all w. */
@@ -176,8 +200,9 @@ export interface EncodeRequest {
   readonly kind: 'encode'
   readonly id: number
   readonly priority: number
-  /** Identity of pixels and size. */
+  /** Identity of pixels and size: SHA-256, hexadecimal. */
   readonly hash: string
+  readonly cache: KeepEmbedding
   readonly pixels: Uint8Array
   readonly width: number
   readonly height: number
@@ -208,12 +233,13 @@ export type EngineEvent = { readonly engine: number } & (
   | { readonly type: 'ready'; readonly info: EngineInfo }
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly detail: string }
   | { readonly type: 'closed' }
+  | { readonly type: 'warning'; readonly code: string; readonly message: string }
   | {
       readonly type: 'image'
       readonly request: number
       readonly index: number
       readonly encodeMs: number
-      readonly cached: boolean
+      readonly source: EmbeddingSource
     }
   | {
       readonly type: 'embedding'
@@ -258,6 +284,7 @@ export interface NativeEngine {
   tokenize(text: string, parseSpecial: boolean): Promise<Int32Array>
   /** Text of `tokens`; control tokens are printed only with `special`. */
   detokenize(tokens: Int32Array, special: boolean): string
+  stats(): CacheStats
   /** Cancels everything and frees the model; `closed` follows. */
   close(): void
 }

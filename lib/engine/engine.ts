@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads'
 import { AbortError, QwenVLError, fromNative, throwIfAborted } from '../errors'
 import { addon } from './binding'
 import type {
+  CacheStats,
   EncodeRequest,
   EngineEvent,
   EngineInfo,
@@ -132,6 +133,14 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with the loaded share, 0 to 1, in whole percents. */
   readonly onProgress?: ((progress: number) => void) | undefined
+  /** Something is amiss that stops nothing; called as long as the engine lives. */
+  readonly onWarning?: ((warning: EngineWarning) => void) | undefined
+}
+
+/** What is amiss. `CACHE_UNWRITABLE`: embeddings cannot be kept in `cacheDir`; told once. */
+export interface EngineWarning {
+  readonly code: string
+  readonly message: string
 }
 
 export class Engine {
@@ -141,16 +150,18 @@ export class Engine {
   #resolveClosed: () => void = () => undefined
   #loading: { resolve: (info: EngineInfo) => void; reject: (error: Error) => void } | undefined
   #onProgress: ((progress: number) => void) | undefined
+  readonly #onWarning: OpenOptions['onWarning']
   #nextRequest = 1
   #disposed = false
   #info: EngineInfo | undefined
 
-  private constructor(params: EngineParams, onProgress: ((progress: number) => void) | undefined) {
+  private constructor(params: EngineParams, { onProgress, onWarning }: OpenOptions) {
     this.#native = callNative(() => {
       const { native, channel } = connected()
       return native.openEngine(params, channel)
     })
     this.#onProgress = onProgress
+    this.#onWarning = onWarning
     this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     known.set(this.#native.id, new WeakRef(this))
     busy.add(this)
@@ -160,9 +171,10 @@ export class Engine {
    * Loads a model on a thread of its own.
    * @throws ModelLoadError, UnsupportedModelError, AbortError
    */
-  static async open(params: EngineParams, { signal, onProgress }: OpenOptions = {}): Promise<Engine> {
+  static async open(params: EngineParams, options: OpenOptions = {}): Promise<Engine> {
+    const { signal } = options
     throwIfAborted(signal)
-    const engine = new Engine(params, onProgress)
+    const engine = new Engine(params, options)
     const abort = () => engine.#native.close()
     signal?.addEventListener('abort', abort, { once: true })
     try {
@@ -220,6 +232,12 @@ export class Engine {
     return callNative(() => this.#native.detokenize(tokens, special))
   }
 
+  /** What the embedding cache did so far. */
+  cacheStats(): CacheStats {
+    this.#throwIfDisposed()
+    return this.#native.stats()
+  }
+
   /** Cancels what runs and frees the model's memory. Idempotent. */
   async close(): Promise<void> {
     if (!this.#disposed) {
@@ -242,6 +260,9 @@ export class Engine {
       case 'failed':
         this.#disposed = true
         this.#loading?.reject(fromNative(event))
+        return
+      case 'warning':
+        this.#onWarning?.(event)
         return
       case 'closed':
         this.#disposed = true

@@ -3,6 +3,7 @@
  * accepted (ours, the Qwen READMEs', OpenAI's); `normalise.ts` turns them into one.
  */
 import { isFloat32Array } from 'node:util/types'
+import type { KeepEmbedding } from '../engine/binding'
 import { invalidArgument } from '../errors'
 import type { Grid, Size } from '../media/geometry'
 import type { ImageSource } from '../media/source'
@@ -21,6 +22,11 @@ export interface ImageOptions {
   readonly resizedWidth?: number | undefined
   /** Frame of an animated picture or page of a document, from 0. Default 0. */
   readonly page?: number | undefined
+  /**
+   * Where the picture's embedding is kept: 'disk' in memory and in `cacheDir`, where the model was loaded with one;
+   * 'memory'; 'none': it is not looked for either. Default 'disk'.
+   */
+  readonly cache?: KeepEmbedding | undefined
 }
 
 /** A video: a file (path, URL, data URI, bytes, Blob, stream), or its frames in order, each any picture. */
@@ -54,6 +60,8 @@ export interface VideoOptions {
   readonly sampleFps?: number | undefined
   /** Of a list of frames: the rate that Qwen3-VL's times are counted with. Default `sampleFps`. */
   readonly rawFps?: number | undefined
+  /** Where the embeddings of the frames are kept, pair by pair, as for pictures. Default 'disk'. */
+  readonly cache?: KeepEmbedding | undefined
 }
 
 export interface TextPart {

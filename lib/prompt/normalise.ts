@@ -51,13 +51,15 @@ const bounds = {
   resizedHeight: pixels,
   resizedWidth: pixels,
 }
-const sizes = { ...bounds, page: whole('a whole number from 0', 0) }
+const cache = z.enum(['memory', 'disk', 'none'], { error: "'memory', 'disk' or 'none'" }).optional()
+const sizes = { ...bounds, cache, page: whole('a whole number from 0', 0) }
 
 const frames = whole('a whole number of frames above 0', 1)
 const rate = real('a number of frames per second above 0', Number.MIN_VALUE)
 const seconds = real('a number of seconds from 0', 0)
 const sampling = {
   ...bounds,
+  cache,
   total_pixels: pixels,
   totalPixels: pixels,
   fps: rate,

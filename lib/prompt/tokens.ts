@@ -1,5 +1,5 @@
 /** Rendered pieces → what the engine takes: runs of token ids, pictures, frame pairs, each with its M-RoPE positions. */
-import type { Segment } from '../engine/binding'
+import type { KeepEmbedding, Segment } from '../engine/binding'
 import { QwenVLError } from '../errors'
 import type { Grid } from '../media/geometry'
 import { promptPositions } from './mrope'
@@ -22,6 +22,7 @@ export type Medium = {
       readonly height: number
       /** Identity of pixels and size. */
       readonly hash: string
+      readonly cache: KeepEmbedding
     }
   | { readonly embedding: Float32Array; readonly hash: string }
   | Clip
@@ -34,6 +35,7 @@ export interface Clip {
   >
   readonly width: number
   readonly height: number
+  readonly cache: KeepEmbedding
   /** Place of each pair on the time axis, where they stand in one block. */
   readonly timeOffset: TimeOffset
 }
@@ -165,11 +167,11 @@ function spanOf(chunk: Int32Array | Medium, mergeSize: number): Span {
 function encoderInputs(medium: Medium) {
   const { count } = medium
   if ('embedding' in medium) return [{ embedding: medium.embedding, hash: medium.hash, count }]
-  const { width, height } = medium
-  if (!('pairs' in medium)) return [{ pixels: medium.pixels, width, height, hash: medium.hash, count }]
+  const { width, height, cache } = medium
+  if (!('pairs' in medium)) return [{ pixels: medium.pixels, width, height, hash: medium.hash, cache, count }]
   return medium.pairs.map((pair, order) => {
     const common = { ...pair, order, count: count / medium.pairs.length }
-    return 'embedding' in common ? common : { ...common, width, height, frames: 2 as const }
+    return 'embedding' in common ? common : { ...common, width, height, cache, frames: 2 as const }
   })
 }
 

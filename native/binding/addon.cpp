@@ -20,6 +20,7 @@ Napi::Value build_info(const Napi::CallbackInfo & info) {
     auto object = Napi::Object::New(info.Env());
     object.Set("version", QWENVL_VERSION);
     object.Set("llamaCpp", QWENVL_LLAMA_TAG);
+    object.Set("edits", QWENVL_LLAMA_EDITS);
     object.Set("napi", NAPI_VERSION);
 #ifdef QWENVL_DYNAMIC_BACKENDS
     object.Set("dynamicBackends", true);

@@ -72,6 +72,14 @@ std::vector<T> elements(const Napi::Value & value, napi_typedarray_type type, co
     return {array.Data(), array.Data() + array.ElementLength()};
 }
 
+Keep where_kept(const Napi::Object & object) {
+    const std::string name = text(object, "cache");
+    if (name != "none" && name != "memory" && name != "disk") {
+        refuse("cache", "'none', 'memory' or 'disk'");
+    }
+    return name == "none" ? Keep::none : name == "memory" ? Keep::memory : Keep::disk;
+}
+
 std::vector<int32_t> integers(const Napi::Object & object, const char * name) {
     return elements<int32_t>(object.Get(name), napi_int32_array, name, "an Int32Array");
 }
@@ -94,6 +102,7 @@ ImageSegment image(const Napi::Object & object, bool with_positions) {
         }
         return segment;
     }
+    segment.cache = where_kept(object);
     segment.width = integer(object, "width", 1, kMaxSide);
     segment.height = integer(object, "height", 1, kMaxSide);
     segment.frames = object.Has("frames") ? integer(object, "frames", 1, 2) : 1;
@@ -203,6 +212,11 @@ EngineParams engine_params(const Napi::Object & object) {
     params.parallel = integer(object, "parallel", 1, 256);
     params.deterministic = object.Get("deterministic").ToBoolean();
     params.step_ms = integer(object, "stepMs", 1, 60000);
+    constexpr double kMostBytes = 1LL << 50;
+    params.cache.memory_bytes = integer<uint64_t>(object, "cacheBytes", 0, kMostBytes);
+    params.cache.folder = text(object, "cacheDir");
+    params.cache.folder_bytes = integer<uint64_t>(object, "cacheDirBytes", 0, kMostBytes);
+    params.cache.encoder = text(object, "encoderIdentity");
     return params;
 }
 

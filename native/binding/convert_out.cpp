@@ -60,6 +60,9 @@ Napi::Object logprob_object(Napi::Env env, const TokenLogprob & logprob) {
     return object;
 }
 
+// In the order of Source.
+constexpr const char * kSources[] = {"encoder", "memory", "disk", "kv", "caller"};
+
 // Fills the fields of each kind of event into `object`.
 struct EventWriter {
     Napi::Env env;
@@ -78,16 +81,21 @@ struct EventWriter {
         error(event.code, event.message, event.detail);
     }
     void operator()(const Closed &) const { object.Set("type", "closed"); }
+    void operator()(const Warning & event) const {
+        object.Set("type", "warning");
+        object.Set("code", event.code);
+        object.Set("message", event.message);
+    }
     void operator()(const ImageEncoded & event) const {
         object.Set("type", "image");
         object.Set("index", event.index);
         object.Set("encodeMs", event.encode_ms);
-        object.Set("cached", event.cached);
+        object.Set("source", kSources[static_cast<size_t>(event.source)]);
     }
     void operator()(const EmbeddingReady & event) const {
         object.Set("type", "embedding");
-        auto data = Napi::Float32Array::New(env, event.rows.size());
-        std::copy(event.rows.begin(), event.rows.end(), data.Data());
+        auto data = Napi::Float32Array::New(env, event.rows->size());
+        std::copy(event.rows->begin(), event.rows->end(), data.Data());
         object.Set("data", data);
         object.Set("encodeMs", event.encode_ms);
     }
@@ -173,6 +181,16 @@ Napi::Value to_js(Napi::Env env, const GgufHeader & header) {
                    entry.Set("bytes", static_cast<double>(tensor.bytes));
                    return entry;
                }));
+    return object;
+}
+
+Napi::Value to_js(Napi::Env env, const CacheStats & stats) {
+    auto object = Napi::Object::New(env);
+    object.Set("memoryHits", static_cast<double>(stats.memory_hits));
+    object.Set("diskHits", static_cast<double>(stats.disk_hits));
+    object.Set("misses", static_cast<double>(stats.misses));
+    object.Set("entries", static_cast<double>(stats.entries));
+    object.Set("bytes", static_cast<double>(stats.bytes));
     return object;
 }
 

@@ -44,7 +44,7 @@ Napi::Function EngineWrap::define(Napi::Env env) {
         {InstanceAccessor<&EngineWrap::id>("id"), InstanceMethod<&EngineWrap::submit>("submit"),
          InstanceMethod<&EngineWrap::cancel>("cancel"), InstanceMethod<&EngineWrap::acknowledge>("acknowledge"),
          InstanceMethod<&EngineWrap::tokenize>("tokenize"), InstanceMethod<&EngineWrap::detokenize>("detokenize"),
-         InstanceMethod<&EngineWrap::close>("close")});
+         InstanceMethod<&EngineWrap::stats>("stats"), InstanceMethod<&EngineWrap::close>("close")});
 }
 
 EngineWrap::EngineWrap(const Napi::CallbackInfo & info) : Napi::ObjectWrap<EngineWrap>(info) {
@@ -131,6 +131,11 @@ Napi::Value EngineWrap::detokenize(const Napi::CallbackInfo & info) {
         }
         return Napi::String::New(info.Env(), text);
     });
+}
+
+Napi::Value EngineWrap::stats(const Napi::CallbackInfo & info) {
+    const auto engine = engine_.lock();
+    return to_js(info.Env(), engine ? engine->cache_stats() : CacheStats{});
 }
 
 void EngineWrap::close(const Napi::CallbackInfo &) {

@@ -21,6 +21,7 @@ class EngineWrap : public Napi::ObjectWrap<EngineWrap> {
     void acknowledge(const Napi::CallbackInfo & info);        // (id, events)
     Napi::Value tokenize(const Napi::CallbackInfo & info);    // (text, parseSpecial) -> Promise<Int32Array>
     Napi::Value detokenize(const Napi::CallbackInfo & info);  // (Int32Array, special) -> string
+    Napi::Value stats(const Napi::CallbackInfo & info);
     void close(const Napi::CallbackInfo & info);
 
     class Channel * channel_ = nullptr;  // owned by the environment

@@ -10,7 +10,7 @@ namespace {
 // A disk that is slower than the encoder must not fill the memory: what comes then is not written.
 constexpr uint64_t kMostUnwritten = 256 << 20;
 
-uint64_t bytes_of(const Rows & rows) {
+uint64_t bytes_of(const SharedRows & rows) {
     return rows->size() * sizeof(float);
 }
 
@@ -37,7 +37,7 @@ std::optional<EmbeddingCache::Found> EmbeddingCache::find(const std::string & ha
     if (where == Keep::none) {
         return std::nullopt;
     }
-    if (Rows rows = in_memory(hash, values)) {
+    if (SharedRows rows = in_memory(hash, values)) {
         if (where == Keep::disk && files_ && !files_->touch(hash)) {
             keep_on_disk(hash, rows);  // kept in memory only so far, or removed by another process
         }
@@ -57,9 +57,9 @@ std::optional<EmbeddingCache::Found> EmbeddingCache::find(const std::string & ha
     return std::nullopt;
 }
 
-Rows EmbeddingCache::in_memory(const std::string & hash, size_t values) {
+SharedRows EmbeddingCache::in_memory(const std::string & hash, size_t values) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    Rows rows;
+    SharedRows rows;
     if (const auto found = by_hash_.find(hash); found != by_hash_.end()) {
         entries_.splice(entries_.begin(), entries_, found->second);
         rows = found->second->rows;
@@ -75,7 +75,7 @@ Rows EmbeddingCache::in_memory(const std::string & hash, size_t values) {
     return rows;
 }
 
-void EmbeddingCache::keep(const std::string & hash, const Rows & rows, Keep where) {
+void EmbeddingCache::keep(const std::string & hash, const SharedRows & rows, Keep where) {
     const auto finite = [](float value) { return std::isfinite(value); };
     if (where == Keep::none || hash.empty() || !std::all_of(rows->begin(), rows->end(), finite)) {
         return;
@@ -89,7 +89,7 @@ void EmbeddingCache::keep(const std::string & hash, const Rows & rows, Keep wher
     }
 }
 
-void EmbeddingCache::keep_on_disk(const std::string & hash, const Rows & rows) {
+void EmbeddingCache::keep_on_disk(const std::string & hash, const SharedRows & rows) {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         const bool waits =
@@ -103,7 +103,7 @@ void EmbeddingCache::keep_on_disk(const std::string & hash, const Rows & rows) {
     changed_.notify_all();
 }
 
-void EmbeddingCache::keep_in_memory(const std::string & hash, const Rows & rows) {
+void EmbeddingCache::keep_in_memory(const std::string & hash, const SharedRows & rows) {
     if (const auto known = by_hash_.find(hash); known != by_hash_.end()) {
         stats_.bytes -= bytes_of(known->second->rows);
         entries_.erase(known->second);

@@ -22,8 +22,6 @@
 
 namespace qvl {
 
-using Rows = std::shared_ptr<const std::vector<float>>;
-
 struct CacheStats {
     uint64_t memory_hits = 0;
     uint64_t disk_hits = 0;
@@ -35,7 +33,7 @@ struct CacheStats {
 class EmbeddingCache {
   public:
     struct Found {
-        Rows rows;
+        SharedRows rows;
         bool on_disk;
     };
     // Hears of what went wrong, once. Called from a thread of the cache.
@@ -49,18 +47,18 @@ class EmbeddingCache {
     // Any thread that may wait for a disk. Rows of `values` values that were kept under the hash of the picture.
     std::optional<Found> find(const std::string & hash, size_t values, Keep where);
     // Any thread, returns at once: a thread of the cache writes the file.
-    void keep(const std::string & hash, const Rows & rows, Keep where);
+    void keep(const std::string & hash, const SharedRows & rows, Keep where);
     CacheStats stats() const;
 
   private:
     struct Entry {
         std::string hash;
-        Rows rows;
+        SharedRows rows;
     };
 
-    Rows in_memory(const std::string & hash, size_t values);
-    void keep_in_memory(const std::string & hash, const Rows & rows);
-    void keep_on_disk(const std::string & hash, const Rows & rows);
+    SharedRows in_memory(const std::string & hash, size_t values);
+    void keep_in_memory(const std::string & hash, const SharedRows & rows);
+    void keep_on_disk(const std::string & hash, const SharedRows & rows);
     void write_files();
 
     const uint64_t most_bytes_;

@@ -13,8 +13,9 @@ bool same_picture(const ImageSegment & a, const ImageSegment & b) {
 
 }  // namespace
 
-Encoder::Encoder(Vision & vision, Baton * baton, std::function<void()> done)
-    : vision_(vision), baton_(baton), done_(std::move(done)), thread_("qvl-encoder", [this] { run(); }) {}
+Encoder::Encoder(Vision & vision, EmbeddingCache & cache, Baton * baton, std::function<void()> done)
+    : vision_(vision), cache_(cache), baton_(baton), done_(std::move(done)), thread_("qvl-encoder", [this] { run(); }) {
+}
 
 Encoder::~Encoder() {
     stop();
@@ -27,6 +28,7 @@ std::shared_ptr<Encoding> Encoder::obtain(std::shared_ptr<const Request> owner, 
     for (const auto & running : queue_) {
         if (running->wanted > 0 && same_picture(*running->image, image)) {
             running->wanted++;
+            running->keep = std::max(running->keep, image.cache);
             joined = true;
             return running;
         }
@@ -35,6 +37,7 @@ std::shared_ptr<Encoding> Encoder::obtain(std::shared_ptr<const Request> owner, 
     encoding->owner = std::move(owner);
     encoding->image = &image;
     encoding->wanted = 1;
+    encoding->keep = image.cache;
     queue_.push_back(encoding);
     changed_.notify_all();
     joined = false;
@@ -59,6 +62,11 @@ bool Encoder::wanted(const Encoding & encoding) {
     return !stopping_ && encoding.wanted > 0;
 }
 
+Keep Encoder::wanted_place(const Encoding & encoding) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return encoding.keep;
+}
+
 void Encoder::run() {
     for (;;) {
         std::shared_ptr<Encoding> encoding;
@@ -70,8 +78,12 @@ void Encoder::run() {
             }
             encoding = queue_.front();
         }
-        if (wanted(*encoding)) {
+        if (wanted(*encoding) && !find(*encoding)) {
             encode(*encoding);
+        }
+        // Kept before it leaves the queue: whoever comes in between finds it in the one or in the other.
+        if (encoding->rows && encoding->source == Source::encoder) {
+            cache_.keep(encoding->image->hash, encoding->rows, wanted_place(*encoding));
         }
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -84,16 +96,29 @@ void Encoder::run() {
     }
 }
 
+// May read a file; whoever decodes need not wait for that.
+bool Encoder::find(Encoding & encoding) {
+    const ImageSegment & image = *encoding.image;
+    const size_t values = static_cast<size_t>(image.count) * static_cast<size_t>(vision_.embedding_width());
+    const auto found = cache_.find(image.hash, values, image.cache);
+    if (!found) {
+        return false;
+    }
+    encoding.rows = found->rows;
+    encoding.source = found->on_disk ? Source::disk : Source::memory;
+    return true;
+}
+
 void Encoder::encode(Encoding & encoding) {
     const auto start = Clock::now();
     const Baton::Turn turn(baton_, Baton::kEncoder);
     try {
-        encoding.rows = vision_.encode(*encoding.image, [&] {
+        encoding.rows = std::make_shared<const std::vector<float>>(vision_.encode(*encoding.image, [&] {
             if (baton_ != nullptr) {
                 baton_->offer();
             }
             return wanted(encoding);
-        });
+        }));
     } catch (const Error & error) {
         encoding.error = error;
     } catch (const std::bad_alloc &) {

@@ -1,9 +1,11 @@
-// The vision encoder on a thread of its own: the one place that the rows of a picture come from. Requests that want the
-// same picture at the same time share its encoding.
+// The vision encoder on a thread of its own, with its cache: the one place that the rows of a picture come from. Requests
+// that want the same picture at the same time share its encoding.
 #pragma once
 
 #include "baton.h"
+#include "embedding_cache.h"
 #include "error.h"
+#include "event.h"
 #include "request.h"
 #include "thread.h"
 #include "vision.h"
@@ -22,7 +24,8 @@ namespace qvl {
 // One picture on its way. The other fields may be read once `done`.
 struct Encoding {
     std::atomic<bool> done{false};
-    std::vector<float> rows;
+    SharedRows rows;
+    Source source = Source::encoder;
     std::optional<Error> error;
     double encode_ms = 0;
 
@@ -31,13 +34,14 @@ struct Encoding {
     std::shared_ptr<const Request> owner;  // of the pixels
     const ImageSegment * image = nullptr;
     int wanted = 0;  // by so many requests
+    Keep keep = Keep::none;  // the most that one of them asked for
 };
 
 class Encoder {
   public:
     // `baton`: nullptr where encoder and decoder may compute at the same time. `done` is called from the encoder's
     // thread after every picture.
-    Encoder(Vision & vision, Baton * baton, std::function<void()> done);
+    Encoder(Vision & vision, EmbeddingCache & cache, Baton * baton, std::function<void()> done);
     ~Encoder();
 
     // Begins, or joins, the encoding of a picture of `owner`. `joined`: it was begun for another request.
@@ -49,10 +53,13 @@ class Encoder {
 
   private:
     void run();
+    bool find(Encoding & encoding);
     void encode(Encoding & encoding);
     bool wanted(const Encoding & encoding);
+    Keep wanted_place(const Encoding & encoding);
 
     Vision & vision_;
+    EmbeddingCache & cache_;
     Baton * baton_;
     const std::function<void()> done_;
     std::mutex mutex_;

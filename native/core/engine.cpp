@@ -149,11 +149,14 @@ void Engine::run() noexcept {
     } catch (const std::exception & error) {
         sink_({-1, LoadFailed{"MODEL_LOAD_FAILED", error.what(), ""}});
     }
+    std::unique_ptr<EmbeddingCache> cache;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         closing_ = true;
         model_.reset();
+        cache = std::move(cache_);
     }
+    cache.reset();  // what is being written is finished
     for (const auto & request : queue_.take_all()) {
         emit({request->id, RequestError{"DISPOSED", "The model was disposed while the request waited.", ""}});
     }
@@ -188,9 +191,11 @@ void Engine::load_and_serve() {
     }
     Decoder decoder(params_, model, threads);
     stop_all_at_exit();
+    auto cache = vision ? open_cache(*vision) : nullptr;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         model_ = model;
+        cache_ = std::move(cache);
     }
     sink_({-1, Ready{info(*model, vision.get(), threads)}});
 
@@ -198,7 +203,7 @@ void Engine::load_and_serve() {
     Baton * taking_turns = compute_device(params_.gpu_layers).kind == "cpu" ? &baton : nullptr;
     std::unique_ptr<Encoder> encoder;
     if (vision) {
-        encoder = std::make_unique<Encoder>(*vision, taking_turns, [this] { work_.notify(); });
+        encoder = std::make_unique<Encoder>(*vision, *cache_, taking_turns, [this] { work_.notify(); });
     }
     const EventSink emit = [this](Event event) { this->emit(std::move(event)); };
     Scheduler scheduler(params_, decoder, encoder.get(), taking_turns, queue_, emit,
@@ -212,6 +217,18 @@ void Engine::load_and_serve() {
         encoder->stop();
     }
     scheduler.finish();
+}
+
+std::unique_ptr<EmbeddingCache> Engine::open_cache(const Vision & vision) {
+    const std::string encoder =
+        params_.cache.encoder + "-" + compute_device(params_.gpu_layers).name + "-" + vision.weight_type();
+    return std::make_unique<EmbeddingCache>(
+        params_.cache, encoder, [this](const Error & error) { sink_({-1, Warning{error.code(), error.message()}}); });
+}
+
+CacheStats Engine::cache_stats() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return cache_ ? cache_->stats() : CacheStats{};
 }
 
 // False: stop loading.

@@ -2,6 +2,7 @@
 // return at once (but for `join`) and never throw; results come as events.
 #pragma once
 
+#include "embedding_cache.h"
 #include "event.h"
 #include "model.h"
 #include "params.h"
@@ -30,6 +31,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     void acknowledge(int64_t id, int events);
     // Vocabulary and weights, or nullptr before Ready and after Closed.
     std::shared_ptr<const Model> model() const;
+    CacheStats cache_stats() const;
 
     // Cancels everything; the thread ends after the current layer or batch and frees the model. Then comes Closed.
     void close();
@@ -45,6 +47,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     void emit(Event event);
     std::shared_ptr<Request> running(int64_t id) const;
     EngineInfo info(const Model & model, const class Vision * vision, int threads) const;
+    std::unique_ptr<EmbeddingCache> open_cache(const Vision & vision);
 
     const EngineParams params_;
     const EventSink sink_;
@@ -55,6 +58,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     std::condition_variable changed_;
     std::map<int64_t, std::weak_ptr<Request>> requests_;  // that have not ended
     std::shared_ptr<const Model> model_;
+    std::unique_ptr<EmbeddingCache> cache_;  // with a projector
     bool ended_ = false;
     std::atomic<bool> closing_{false};
     RequestQueue queue_;

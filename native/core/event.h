@@ -1,6 +1,7 @@
 // What the engine tells its owner. Per request the order is kept and the last event is exactly one End or RequestError.
 #pragma once
 
+#include "params.h"
 #include "sampler.h"
 
 #include <cstdint>
@@ -53,13 +54,21 @@ struct LoadFailed {
     std::string detail;
 };
 struct Closed {};
+// Something is amiss that stops nothing.
+struct Warning {
+    std::string code;
+    std::string message;
+};
+// Where the embedding of a picture came from: `kv` nowhere, for its KV cells were reused; `caller` with the request.
+enum class Source { encoder, memory, disk, kv, caller };
+
 struct ImageEncoded {
     int index;
     double encode_ms;
-    bool cached;  // its KV cells were reused
+    Source source;
 };
 struct EmbeddingReady {
-    std::vector<float> rows;
+    SharedRows rows;
     double encode_ms;
 };
 struct TextDelta {
@@ -82,11 +91,12 @@ struct RequestError {
 
 struct Event {
     int64_t request;  // -1: the engine itself
-    std::variant<LoadProgress, Ready, LoadFailed, Closed, ImageEncoded, EmbeddingReady, TextDelta, End, RequestError>
+    std::variant<LoadProgress, Ready, LoadFailed, Closed, Warning, ImageEncoded, EmbeddingReady, TextDelta, End,
+                 RequestError>
         body;
 };
 
-// Called from the engine thread (and for cancelled queued requests from the caller's). Must not block or throw.
+// Called from the engine's threads (and for cancelled queued requests from the caller's). Must not block or throw.
 using EventSink = std::function<void(Event)>;
 
 }  // namespace qvl

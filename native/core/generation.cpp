@@ -110,13 +110,14 @@ void Generation::reached(size_t computed, bool reused) {
             continue;
         }
         double encode_ms = 0;
-        bool cached = reused;
-        if (const auto found = rows_.find(reached_); found != rows_.end() && found->second.encoding->done) {
-            cached = cached || found->second.joined;
-            encode_ms = found->second.joined ? 0 : found->second.encoding->encode_ms;
+        Source source = reused ? Source::kv : Source::caller;
+        if (const auto found = rows_.find(reached_); !reused && found != rows_.end()) {
+            const auto & [encoding, joined] = found->second;
+            source = joined && encoding->source == Source::encoder ? Source::memory : encoding->source;
+            encode_ms = source == Source::encoder ? encoding->encode_ms : 0;
         }
         timings_.encode_ms += encode_ms;
-        emit_({request_->id, ImageEncoded{images_++, encode_ms, cached}});
+        emit_({request_->id, ImageEncoded{images_++, encode_ms, source}});
     }
 }
 
@@ -133,7 +134,7 @@ const std::vector<float> * Generation::rows(size_t item) {
     if (encoding.error) {
         throw Error(*encoding.error);
     }
-    return &encoding.rows;
+    return encoding.rows.get();
 }
 
 void Generation::encode_ahead(size_t computed) {

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 namespace qvl {
+
+// Embedding rows of a picture. They are never changed, and tens of megabytes: who needs them shares them.
+using SharedRows = std::shared_ptr<const std::vector<float>>;
 
 // Embeddings of pictures that are kept for later requests.
 struct CacheParams {

@@ -23,6 +23,7 @@ class Vision {
     // encoder's) or ABORTED.
     std::vector<float> encode(const ImageSegment & image, const std::function<bool()> & go_on);
 
+    int embedding_width() const { return embedding_width_; }
     // Type in which most weights are multiplied, as ggml names it.
     const std::string & weight_type() const { return weight_type_; }
 

@@ -52,7 +52,7 @@ std::string hash(char letter) {
     return std::string(64, letter);
 }
 
-Rows rows(float first, size_t values = 100) {
+SharedRows rows(float first, size_t values = 100) {
     std::vector<float> made(values, 0.5f);
     made.front() = first;
     return std::make_shared<const std::vector<float>>(std::move(made));
@@ -71,7 +71,8 @@ void no_warning(const Error & error) {
 }
 
 // Writes one embedding and waits for the file.
-void keep_once(const CacheParams & params, char letter, const Rows & kept, const std::string & encoder = "encoder") {
+void keep_once(const CacheParams & params, char letter, const SharedRows & kept,
+               const std::string & encoder = "encoder") {
     EmbeddingCache cache(params, encoder, no_warning);
     cache.keep(hash(letter), kept, Keep::disk);
 }

@@ -55,6 +55,7 @@ const generateRequest = {
 } as const
 const encodeRequest = {
   kind: 'encode',
+  cache: 'none',
   priority: 0,
   hash: '',
   id: 1,
@@ -172,7 +173,7 @@ describe('this and arguments', () => {
 
   test.each(Object.keys(params))('openEngine names a wrong %s', (field) => {
     if (field === 'mmap' || field === 'deterministic') return // any value is true or false
-    for (const wrong of [undefined, null, {}, Symbol('x'), Number.NaN, -7.5, 2 ** 40]) {
+    for (const wrong of [undefined, null, {}, Symbol('x'), Number.NaN, -7.5, 2 ** 60]) {
       expect(() => native.openEngine({ ...params, [field]: wrong }, channel)).toThrow(`\`${field}\``)
     }
   })
@@ -323,6 +324,8 @@ describe('buffers', () => {
     expect(submit({ embedding: new Float32Array(0), hash: 'x', count: 4, positions })).toThrow('`embedding`')
     expect(submit({ embedding, hash: 7, count: 4, positions })).toThrow('`hash`')
     expect(submit({ pixels: noise(56, 56), ...sizes, hash: 'x', count: 0, positions })).toThrow('`count`')
+    const picture = { pixels: noise(56, 56), ...sizes, hash: 'x', count: 4, positions }
+    for (const cache of [undefined, 7, '', 'DISK']) expect(submit({ ...picture, cache })).toThrow('`cache`')
   })
 })
 
@@ -333,7 +336,7 @@ describe('what only the engine can check ends the request with an error', () => 
   const positions = Int32Array.of(3, 3, 3, 3, 3, 3, 4, 4, 3, 4, 3, 4)
   const imageSegments = (fields: object, last = 5) => [
     ...generateRequest.segments,
-    { hash: 'x', count: 4, positions, ...fields },
+    { hash: 'x', cache: 'none', count: 4, positions, ...fields },
     { tokens: Int32Array.of(4), position: last },
   ]
 

@@ -55,6 +55,10 @@ const good: Record<string, (value: unknown) => boolean> = {
   cacheType: () => false,
   reference: () => false,
   encoderPrecision: () => false,
+  cacheBytes: (value) => value === 7,
+  cacheDirBytes: (value) => value === 7,
+  cacheDir: (value) => value === 'x',
+  onWarning: (value) => typeof value === 'function',
   signal: () => false,
 }
 test.each(Object.entries(good))('a wrong %s of load', async (name, isGood) => {

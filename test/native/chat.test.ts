@@ -143,7 +143,7 @@ describe('an embedding', () => {
       // Reused cells were computed in other batches, which rounds otherwise.
       expect(logprob).toBeCloseTo(byPicture.logprobs?.[index]?.logprob ?? NaN, 3)
     }
-    expect(byEmbedding.images[0]).toEqual({ ...byPicture.images[0], encodeMs: 0 })
+    expect(byEmbedding.images[0]).toEqual({ ...byPicture.images[0], encodeMs: 0, source: 'caller' })
   })
 
   test('shares its cells with the picture that it was made of', async () => {

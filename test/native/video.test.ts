@@ -163,10 +163,13 @@ describe.each<FixtureId>(['qwen2vl', 'qwen2.5vl', 'qwen3vl'])('%s', (id) => {
         const size = { width, height, frames: 2 as const, count: tokens / grid.t }
         rows.push(
           ...(await new Promise<Float32Array>((resolve, reject) => {
-            engine.submit({ kind: 'encode', priority: 0, hash: '', pixels, ...size }, (event) => {
-              if (event.type === 'embedding') resolve(event.data)
-              if (event.type === 'error') reject(new Error(event.message))
-            })
+            engine.submit(
+              { kind: 'encode', priority: 0, hash: '', cache: 'none', pixels, ...size },
+              (event) => {
+                if (event.type === 'embedding') resolve(event.data)
+                if (event.type === 'error') reject(new Error(event.message))
+              },
+            )
           })),
         )
       }

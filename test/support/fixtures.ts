@@ -35,6 +35,10 @@ export const bare = {
   parallel: 4,
   deterministic: false,
   stepMs: 100,
+  cacheBytes: 0,
+  cacheDir: '',
+  cacheDirBytes: 0,
+  encoderIdentity: '',
 } as const
 
 /** RGB noise that is the same everywhere. */

@@ -8,7 +8,7 @@ import { pair } from '../support/fixtures'
 
 const folder = temporaryFolder()
 const { mmproj } = pair('qwen2vl', 'f16')
-const identity = async (path: string, settings: unknown = {}) =>
+const identity = async (path: string, settings: Record<string, string> = {}) =>
   encoderIdentity(path, await inspectGguf(path), settings)
 
 test('a copy of another date is the same encoder', async () => {

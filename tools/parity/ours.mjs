@@ -26,7 +26,20 @@ export async function measureGeneration(generation, root, precision) {
   }
   const rules = generations.find((candidate) => candidate.id === id)
   const vl = await QwenVL.load(settings)
-  const engine = await Engine.open({ ...settings, batchSize: 512, gpuLayers: 0, mmap: false, encoderPrecision: 'auto' })
+  const engine = await Engine.open({
+    ...settings,
+    batchSize: 512,
+    gpuLayers: 0,
+    mmap: false,
+    parallel: 1,
+    deterministic: false,
+    stepMs: 100,
+    encoderPrecision: 'auto',
+    cacheBytes: 0,
+    cacheDir: '',
+    cacheDirBytes: 0,
+    encoderIdentity: '',
+  })
   const results = []
   try {
     for (const golden of cases) {
@@ -132,7 +145,7 @@ async function measureVideo({ golden, folder, engine, rules, messages }) {
 
 function encode(engine, pixels, size) {
   return new Promise((resolve, reject) => {
-    engine.submit({ kind: 'encode', pixels, ...size, frames: 2 }, (event) => {
+    engine.submit({ kind: 'encode', priority: 0, hash: '', cache: 'none', pixels, ...size, frames: 2 }, (event) => {
       if (event.type === 'embedding') resolve(event.data)
       if (event.type === 'error') reject(new Error(event.message))
     })

@@ -28,7 +28,16 @@ const states = {
     const pixels = new Uint8Array(side * side * 3)
     const open = await engine.Engine.open(params)
     open.submit(
-      { kind: 'encode', priority: 0, hash: '', pixels, width: side, height: side, count: (side / 28) ** 2 },
+      {
+        kind: 'encode',
+        priority: 0,
+        hash: '',
+        cache: 'none',
+        pixels,
+        width: side,
+        height: side,
+        count: (side / 28) ** 2,
+      },
       () => undefined,
     )
     await sleep(20)

@@ -29,5 +29,9 @@ module.exports = {
     parallel: 4,
     deterministic: false,
     stepMs: 100,
+    cacheBytes: 0,
+    cacheDir: '',
+    cacheDirBytes: 0,
+    encoderIdentity: '',
   },
 }

@@ -3,7 +3,9 @@ import { folderOf, loadAddon, type Host } from '../../../lib/engine/platform'
 import type { NativeAddon } from '../../../lib/engine/binding'
 
 const addonOf = (version: string) =>
-  ({ buildInfo: () => ({ version, llamaCpp: 'v0.5.0', napi: 9, dynamicBackends: false }) }) as NativeAddon
+  ({
+    buildInfo: () => ({ version, llamaCpp: 'v0.5.0', edits: '', napi: 9, dynamicBackends: false }),
+  }) as NativeAddon
 
 function host(changes: Partial<Host> = {}): Host {
   return {

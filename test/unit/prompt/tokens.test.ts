@@ -18,6 +18,7 @@ const picture: Medium = {
   grid: { t: 1, h: 4, w: 6 },
   count: 6,
   hash: 'picture',
+  cache: 'disk',
   pixels: new Uint8Array(3),
   width: 84,
   height: 56,
@@ -56,6 +57,7 @@ test('pictures stand between runs, with their own positions', async () => {
       width,
       height,
       hash: 'picture',
+      cache: 'disk',
       count: 6,
       positions: ids([3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 3, 4, 5, 3, 4, 5]),
     },
@@ -116,9 +118,10 @@ describe('a video', () => {
     pairs: [pair('first'), pair('second')],
     width: 56,
     height: 28,
+    cache: 'memory',
     timeOffset: (index) => index * 5,
   }
-  const frames = { pixels: new Uint8Array(6), width: 56, height: 28, frames: 2, count: 2 }
+  const frames = { pixels: new Uint8Array(6), width: 56, height: 28, frames: 2, cache: 'memory', count: 2 }
 
   test('in one block gives its pairs one by one, from a common start', async () => {
     const { tokenize } = tokenizer()
