@@ -82,7 +82,7 @@ TEST(a_picture_is_encoded) {
     running.submit(1, EncodeParams{picture()});
     running.events.wait<End>(1);
     const auto rows = running.events.get<EmbeddingReady>(1).rows;
-    CHECK_EQ(rows.size(), 4u * static_cast<size_t>(running.events.get<Ready>(-1).info.embedding_width));
+    CHECK_EQ(rows->size(), 4u * static_cast<size_t>(running.events.get<Ready>(-1).info.embedding_width));
     ImageSegment wrong = picture();
     wrong.count = 5;
     running.submit(2, EncodeParams{wrong});

@@ -169,7 +169,7 @@ TEST(texts_go_on_while_a_picture_is_encoded_and_change_nothing_in_it) {
     running.submit(1, EncodeParams{large});
     running.events.wait<End>(1);
     running.events.wait<End>(2);
-    CHECK(running.events.get<EmbeddingReady>(1).rows == quiet.events.get<EmbeddingReady>(1).rows);
+    CHECK(*running.events.get<EmbeddingReady>(1).rows == *quiet.events.get<EmbeddingReady>(1).rows);
     size_t during = 0;  // tokens between the start of the encoding and its end
     bool encoded = false;
     for (const auto & event : running.events.events()) {
@@ -197,7 +197,7 @@ TEST(pictures_of_several_requests_are_encoded_once_if_they_are_the_same) {
     int encoded = 0;
     for (int64_t id = 1; id <= 4; id++) {
         running.events.wait<End>(id);
-        encoded += running.events.get<ImageEncoded>(id).cached ? 0 : 1;
+        encoded += running.events.get<ImageEncoded>(id).source == Source::encoder ? 1 : 0;
     }
     CHECK_EQ(encoded, 1);
 }

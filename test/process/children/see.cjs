@@ -1,6 +1,6 @@
 // Looks at one picture and tells where its embedding came from. The argument is the JSON of the load options.
 const { join } = require('node:path')
-const { QwenVL, image, user } = require("./package.cjs").package
+const { QwenVL, image, user } = require('./package.cjs').package
 
 const scene = join(__dirname, '..', '..', 'fixtures', 'images', 'scene.png')
 
