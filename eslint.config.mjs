@@ -6,6 +6,8 @@ export default tseslint.config(
     ignores: [
       'dist/',
       'build/',
+      'build-bench/',
+      'build-peers/',
       'prebuilds/',
       '.llama.cpp/',
       'coverage/',

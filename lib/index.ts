@@ -1,6 +1,8 @@
 /** Public names, nothing else. */
 export { QwenVL } from './qwenvl'
-export type { ModelInfo, PromptInspection } from './qwenvl'
+export type { ModelInfo, ModelStats, PromptInspection } from './qwenvl'
+export type { CacheStats, EmbeddingSource, KeepEmbedding } from './engine/binding'
+export type { EngineWarning } from './engine/engine'
 export type { ImageCost, VideoCost } from './encoding'
 export type { Estimate } from './estimate'
 export { Chat } from './chat'

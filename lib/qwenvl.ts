@@ -9,7 +9,7 @@ import { embedClip, embedPicture, measureClip, measurePicture } from './encoding
 import type { ImageCost, VideoCost } from './encoding'
 import { affordablePixels, encoderShape, freeMemory } from './cost'
 import { usualContext, withDeclared } from './declared'
-import type { CacheStats, EncodeRequest, GgufHeader } from './engine/binding'
+import type { CacheStats, GgufHeader } from './engine/binding'
 import { Engine, initializedAddon, inspectGguf } from './engine/engine'
 import type { EngineWarning } from './engine/engine'
 import { estimate } from './estimate'

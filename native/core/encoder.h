@@ -33,7 +33,7 @@ struct Encoding {
     friend class Encoder;
     std::shared_ptr<const Request> owner;  // of the pixels
     const ImageSegment * image = nullptr;
-    int wanted = 0;  // by so many requests
+    int wanted = 0;          // by so many requests
     Keep keep = Keep::none;  // the most that one of them asked for
 };
 

@@ -1,7 +1,7 @@
 /** Conversations of several turns, and embeddings as parts of them. */
 import { image, imageEmbedding, user } from '../../lib'
 import type { Message, QwenVL } from '../../lib'
-import { picture } from '../support/fixtures'
+import { noise, picture } from '../support/fixtures'
 import { essence, greedy, loadFixture } from '../support/model'
 
 let vl: QwenVL
@@ -47,11 +47,16 @@ describe('a chat', () => {
 
   test('encodes a picture once', async () => {
     const chat = vl.createChat({ ...greedy, system: 'Nobody has said this before.' })
-    expect((await chat.send(scene, 'What is it?')).images).toMatchObject([{ cached: false }])
+    // The embedding cache knows no others of this file.
+    const fresh = (seed: number) => image({ data: noise(84, 84, seed), width: 84, height: 84, channels: 3 })
+    expect((await chat.send(fresh(1), 'What is it?')).images).toMatchObject([{ cached: false }])
     const { images, timings } = await chat.send('And now?')
     expect(images).toMatchObject([{ cached: true, encodeMs: 0 }])
     expect(timings.encodeMs).toBe(0)
-    expect((await chat.send(square, 'And this?')).images).toMatchObject([{ cached: true }, { cached: false }])
+    expect((await chat.send(fresh(2), 'And this?')).images).toMatchObject([
+      { cached: true },
+      { cached: false },
+    ])
   })
 
   test('keeps turns in order that were not waited for', async () => {

@@ -103,6 +103,7 @@ describe('ask', () => {
           tokens: expect.any(Number),
           encodeMs: expect.any(Number),
           cached: false,
+          source: 'encoder',
         },
       ],
     })
