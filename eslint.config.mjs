@@ -8,6 +8,7 @@ export default tseslint.config(
       'build/',
       'build-bench/',
       'build-peers/',
+      'build-edits/',
       'prebuilds/',
       '.llama.cpp/',
       'coverage/',

@@ -147,20 +147,37 @@ async function decode(
   { image, original }: OpenImage,
   signal: AbortSignal | undefined,
 ): Promise<DecodedImage> {
-  const pipeline = image.flatten({ background: '#ffffff' }).toColourspace('srgb').raw({ depth: 'uchar' })
+  const pipeline = image.toColourspace('srgb').raw({ depth: 'uchar' })
   const { data, info } = await pipeline.toBuffer({ resolveWithObject: true }).catch((error: unknown) => {
     throw unreadable(source, undefined, error)
   })
   throwIfAborted(signal)
   const { width, height, channels } = info
-  if (channels !== 3 || width !== original.width || height !== original.height) {
+  if (channels < 3 || channels > 4 || width !== original.width || height !== original.height) {
     throw new QwenVLError(
       'INTERNAL',
       `${nameOf(source)} was decoded to ${width}×${height}×${channels} where its header promised ` +
         `${original.width}×${original.height}×3. Please report it with the picture, and convert the picture to PNG.`,
     )
   }
-  return { data, width, height }
+  return { data: channels === 4 ? await onWhite(data, signal) : data, width, height }
+}
+
+/** RGBA on white as RGB, in the same memory. Rounded as Pillow does; sharp's `flatten` cuts off. @throws {AbortError} */
+async function onWhite(pixels: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  for (let start = 0; start < pixels.length; start += sliceBytes) {
+    if (start > 0) await nextTurn()
+    throwIfAborted(signal)
+    const end = Math.min(start + sliceBytes, pixels.length)
+    for (let from = start, to = (start / 4) * 3; from < end; from += 4, to += 3) {
+      const alpha = pixels[from + 3] ?? 0
+      for (let channel = 0; channel < 3; channel++) {
+        const value = pixels[from + channel] ?? 0
+        pixels[to + channel] = 255 - Math.floor(((255 - value) * alpha + 127) / 255)
+      }
+    }
+  }
+  return pixels.subarray(0, (pixels.length / 4) * 3)
 }
 
 /** 16-bit pictures become 8-bit ones first: sharp would take those with a profile to Display P3 and leave them there. */

@@ -194,6 +194,25 @@ describe('the binary', () => {
     const env = { ...process.env, GGML_BACKEND_PATH: join(planted, 'libggml-cuda.so') }
     assert.equal(run(`${load()}; addon().devices(); console.log('clean')`, { cwd: planted, env }), 'clean')
   })
+
+  test("leaves the host's terminate handler alone", { skip: process.platform !== 'linux' }, () => {
+    const source = join(consumer, 'handler.cpp')
+    writeFileSync(
+      source,
+      `#include <cstdio>
+#include <exception>
+__attribute__((constructor)) static void loaded() { std::printf("%p ", (void *) std::get_terminate()); std::fflush(stdout); }
+`,
+    )
+    const [before, after] = ['before', 'after'].map((name) => join(consumer, `handler-${name}.so`))
+    for (const probe of [before, after]) execFileSync('c++', ['-shared', '-fPIC', '-o', probe, source])
+    // No addon: Node refuses it, after its constructor has told.
+    const probe = (path) => `try { process.dlopen({ exports: {} }, ${JSON.stringify(path)}) } catch {}`
+    const out = run(`${probe(before)}; ${load()}; addon().devices(); ${probe(after)}; console.log()`)
+    const handlers = out.trim().split(' ')
+    assert.equal(handlers.length, 2)
+    assert.equal(handlers[0], handlers[1])
+  })
 })
 
 describe('ELF', { skip: process.platform !== 'linux' }, () => {

@@ -133,6 +133,15 @@ describe('edits', () => {
   test('of the real pin name a reason each', () => {
     for (const { reason, count } of readPin().edits) assert.ok(reason.length > 10 && count > 0)
   })
+
+  test('of the real pin name the test that fails without them, or go with the one before (npm run test:edits)', () => {
+    const { edits } = readPin()
+    assert.ok(edits[0].test)
+    for (const { test: shown, reason } of edits) {
+      if (shown) assert.ok(existsSync(new URL(`../../${shown.file}`, import.meta.url)), shown.file)
+      else assert.match(reason, /^The same[:.]/)
+    }
+  })
 })
 
 describe('two runs', () => {

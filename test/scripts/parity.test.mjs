@@ -48,7 +48,7 @@ describe('judgement', () => {
     pixels: { same: 0.99, near: 0.9995 },
     embeddings: { cosine: 0.999995, error: 1e-4 },
     logits: 0.99995,
-    tokens: { equal: 32, of: 32 },
+    tokens: { equal: 64, of: 64, decisive: 32 },
   }
 
   test('within tolerance', () => assert.deepEqual(failuresOf(good, 'f32'), []))
@@ -59,7 +59,7 @@ describe('judgement', () => {
     ['embeddings', { embeddings: { cosine: 0.9999, error: 1e-4 } }],
     ['embeddings', { embeddings: { cosine: 1, error: 2e-3 } }],
     ['logits', { logits: 0.9998 }],
-    ['tokens', { tokens: { equal: 31, of: 32 } }],
+    ['tokens', { tokens: { equal: 63, of: 64, decisive: 32 } }],
   ]) {
     test(`${name} out of tolerance: ${JSON.stringify(bad)}`, () => {
       assert.deepEqual(failuresOf({ ...good, ...bad }, 'f32'), [name])
@@ -67,6 +67,33 @@ describe('judgement', () => {
       assert.match(toMarkdown([{ id: 'x', name: 'X', reference: {}, rows }], false), /\*\*/)
     })
   }
+})
+
+test('of F16 files only the tokens count that rounding cannot change', () => {
+  const answered = (equal) => ({ prompt: [], logits: 1, tokens: { equal, of: 64, decisive: 32 } })
+  assert.deepEqual(failuresOf(answered(32), 'f16'), [])
+  assert.deepEqual(failuresOf(answered(31), 'f16'), ['tokens'])
+})
+
+test('a program that fails has answered nothing like the reference', () => {
+  const answered = { prompt: [], logits: 1, tokens: { equal: 64, of: 64, decisive: 32 } }
+  const rows = [{ label: 'system', f32: answered, f16: answered, mtmd: { failure: 'Jinja Exception: no' } }]
+  const table = toMarkdown([{ id: 'x', name: 'X', reference: {}, rows }], true)
+  assert.match(table, /\| 0 of 1 \|/)
+  assert.match(table, /\| — \| \*\*fails\*\* \|/)
+})
+
+test('what is not computed is a dash, and no answer', () => {
+  const large = { prompt: [], pixels: { same: 1, near: 1 } }
+  assert.deepEqual(failuresOf(large, 'f32'), [])
+  const answered = { prompt: [], logits: 1, tokens: { equal: 64, of: 64, decisive: 32 } }
+  const rows = [
+    { label: 'large', f32: large, f16: large },
+    { label: 'text', f32: answered, f16: answered },
+  ]
+  const table = toMarkdown([{ id: 'x', name: 'X', reference: {}, rows }], false)
+  assert.match(table, /\| X \| 2 \| 2 \| 1 of 1 \| 1 of 1 \|/)
+  assert.match(table, /\| large \| exact \| identical \|( — \|){7}/)
 })
 
 test('what is between the marks is replaced', () => {

@@ -1,11 +1,18 @@
 /** Files of the tests: tiny models with random weights, pictures. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const root = join(__dirname, '..', '..')
 
+/** Held-out golden data, of other models than the committed ones: `tools/fixtures/make.py --seed 7 --shape other`. */
+export const heldOut = process.env.QWENVL_FIXTURES
+export const goldenRoot = heldOut ?? join(root, 'test', 'fixtures')
+
 /** Generations that have fixtures: their folders in test/fixtures. */
 export const fixtureIds = ['qwen2vl', 'qwen2.5vl', 'qwen3vl', 'qwen3vlmoe', 'qwen3.5', 'qwen3.5moe'] as const
 export type FixtureId = (typeof fixtureIds)[number]
+/** Held-out data may be of some generations only. */
+export const goldenIds = fixtureIds.filter((id) => existsSync(join(goldenRoot, id, 'golden.json')))
 
 /** Model and projector of a generation, as load options. */
 export function pair(id: FixtureId = 'qwen2vl', precision: 'f32' | 'f16' = 'f32') {

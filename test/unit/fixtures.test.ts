@@ -28,6 +28,7 @@ interface Golden {
     readonly ropeDelta: number
     readonly tokens: readonly number[]
     readonly margin: number
+    readonly f16Tokens: number
     readonly f16Rounding: number
     readonly logits: Stored
     readonly images: readonly {
@@ -35,11 +36,16 @@ interface Golden {
       readonly height: number
       readonly grid: readonly [number, number, number]
       readonly tokens: number
-      readonly resized: string
-      /** Left out where the pictures are processed as another generation's are. */
+      /** Where another decoder may give other pixels. */
+      readonly resized?: string
+      /** Of few pictures: patches follow from pixels. */
       readonly pixelValues?: Stored & { readonly rows: readonly number[] }
       readonly embeddings: Stored
     }[]
+  }[]
+  readonly large: readonly {
+    readonly name: string
+    readonly images: readonly { readonly tokens: number }[]
   }[]
 }
 
@@ -63,16 +69,13 @@ function read(...path: string[]): unknown {
 const { special } = read('tokenizer.json') as { special: Record<string, number> }
 const templates = read('templates.json') as Record<string, Rendered>
 
-/** Smaller than the others, which test the same encoder with more room. */
-const slim = ['qwen3vlmoe', 'qwen3.5', 'qwen3.5moe']
 const ownCases: Record<string, string[]> = {
-  qwen3vlmoe: ['tools'],
-  'qwen3.5': ['tools', 'no-thinking'],
-  'qwen3.5moe': ['tools', 'no-thinking'],
+  'qwen3.5': ['no-thinking'],
+  'qwen3.5moe': ['no-thinking'],
 }
 
 describe.each(fixtureIds)('golden data of %s', (generation) => {
-  const { config, cases } = read(generation, 'golden.json') as Golden
+  const { config, cases, large } = read(generation, 'golden.json') as Golden
 
   /** The float32 values of an array whose file has exactly the stated shape. */
   function load({ file, shape }: Stored): Float32Array {
@@ -86,16 +89,31 @@ describe.each(fixtureIds)('golden data of %s', (generation) => {
       'text',
       'text-turns',
       'text-stop',
-      'upscaled',
+      'system',
+      'tiny',
       'odd',
       'wide',
+      'tall',
       'scene',
       'square',
-      'capped',
-      'two-pictures',
+      'at-maximum',
+      'at-default-minimum',
+      'wanted-size',
+      'rgba',
+      'rotated-jpeg',
+      'three-pictures',
       'second-turn',
+      'tools',
       ...(ownCases[generation] ?? []),
     ])
+  })
+
+  it('reaches the largest number of tokens, and is held to it', () => {
+    expect(large.map(({ name, images }) => [name, images.map(({ tokens }) => tokens > 16_000)])).toEqual([
+      ['at-default-maximum', [true]],
+      ['over-default-maximum', [true]],
+    ])
+    expect(large[0]?.images).toMatchObject([{ tokens: 16_384 }])
   })
 
   describe.each(cases)('case $name', (golden) => {
@@ -115,9 +133,10 @@ describe.each(fixtureIds)('golden data of %s', (generation) => {
       expect(logits.indexOf(Math.max(...logits))).toBe(golden.tokens[0])
     })
 
-    it('has 32 tokens far from any tie', () => {
-      expect(golden.tokens).toHaveLength(32)
-      expect(golden.margin).toBeGreaterThan((slim.includes(generation) ? 2 : 4) * golden.f16Rounding)
+    it('has 64 tokens far from any tie, by the precision of F32', () => {
+      expect(golden.tokens).toHaveLength(64)
+      expect(golden.f16Tokens).toBe(32)
+      expect(golden.margin).toBeGreaterThan(0.05)
       expect(golden.tokens.includes(special['<|im_end|>'] ?? -1)).toBe(golden.name === 'text-stop')
     })
 
@@ -125,8 +144,10 @@ describe.each(fixtureIds)('golden data of %s', (generation) => {
       for (const picture of golden.images) {
         const [frames, rows, columns] = picture.grid
         expect([columns * config.patchSize, rows * config.patchSize]).toEqual([picture.width, picture.height])
-        const { width, height } = await sharp(join(fixtures, generation, picture.resized)).metadata()
-        expect([width, height]).toEqual([picture.width, picture.height])
+        if (picture.resized) {
+          const { width, height } = await sharp(join(fixtures, generation, picture.resized)).metadata()
+          expect([width, height]).toEqual([picture.width, picture.height])
+        }
         expect(picture.tokens).toBe((frames * rows * columns) / 4)
         const { pixelValues } = picture
         if (pixelValues)

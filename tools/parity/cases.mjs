@@ -8,7 +8,7 @@ export function readGenerations(root) {
     .filter((id) => existsSync(join(root, id, 'golden.json')))
     .map((id) => {
       const folder = join(root, id)
-      const { reference, cases } = read(join(folder, 'golden.json'))
+      const { reference, cases, large } = read(join(folder, 'golden.json'))
       const videos = existsSync(join(folder, 'video.json')) ? read(join(folder, 'video.json')).cases : []
       return {
         id,
@@ -16,6 +16,7 @@ export function readGenerations(root) {
         reference,
         cases: [
           ...cases.map((golden) => ({ ...golden, label: golden.name })),
+          ...large.map((golden) => ({ ...golden, label: golden.name, isLarge: true })),
           ...videos.map((golden) => ({ ...golden, label: `video ${golden.name}` })),
         ],
       }
@@ -44,6 +45,13 @@ export function messagesOf(golden, root) {
 /** What a case asks of the chat template. */
 export function renderingOf({ addVisionId = false, tools, templateVariables }) {
   return { addVisionId, ...(tools && { tools }), ...(templateVariables && { templateVariables }) }
+}
+
+/** Options of a part, in the spelling of prepareImage and prepareVideo. */
+export function optionsOf(part) {
+  const name = (key) => key.replace(/_(.)/g, (_, letter) => letter.toUpperCase())
+  const options = Object.entries(part).filter(([key]) => !['type', 'image', 'video'].includes(key))
+  return Object.fromEntries(options.map(([key, value]) => [name(key), value]))
 }
 
 /** Pictures, or videos, of a conversation. */

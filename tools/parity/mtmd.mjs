@@ -55,7 +55,8 @@ function textOf(content, numbered = false) {
 
 /**
  * Asks a case. Its picture tokens and the reference's, and how many greedy tokens are equal:
- * `{ pictures: { theirs, reference }, tokens: { equal, of } }`; undefined where the program cannot express it.
+ * `{ pictures: { theirs, reference }, tokens: { equal, of } }`; undefined where the program cannot express it,
+ * `{ failure }` where the model's template refuses what the program makes of it.
  */
 export async function askMtmd(program, generation, golden, root, factor) {
   const asked = expressCase(golden, root, factor)
@@ -63,11 +64,9 @@ export async function askMtmd(program, generation, golden, root, factor) {
   const model = join(generation.folder, 'model-f32.gguf')
   const files = ['--model', model, '--mmproj', join(generation.folder, 'mmproj-f32.gguf')]
   const length = ['--predict', `${golden.tokens.length}`]
-  const { stdout, stderr } = await runWhole(
-    program,
-    [...files, ...settings, ...length, ...asked.args],
-    asked.line,
-  )
+  const output = await runWhole(program, [...files, ...settings, ...length, ...asked.args], asked.line)
+  if (output.failure) return output
+  const { stdout, stderr } = output
   const vocabulary = readVocabulary(model)
   const reference = golden.inputIds.filter((id) => pads.includes(vocabulary[id].toString())).length
   return {
@@ -85,7 +84,7 @@ const settings =
 async function runWhole(program, args, line) {
   for (let tries = 0; tries < 30; tries++) {
     const output = await runProgram(program, args, line)
-    if (line !== undefined || /llama_perf_context_print: +total time/.test(output.stderr.toString()))
+    if (output.failure || line !== undefined || /llama_perf_context_print: +total time/.test(output.stderr.toString()))
       return output
   }
   throw new Error(`${program} never printed its last line`)
@@ -110,7 +109,9 @@ function runProgram(program, args, line) {
     child.once('error', reject)
     child.once('close', (code) => {
       const log = Buffer.concat(stderr)
+      const [failure] = /Jinja Exception: .*/.exec(log.toString()) ?? []
       if (code === 0) resolve({ stdout: Buffer.concat(stdout), stderr: log })
+      else if (failure) resolve({ failure })
       else reject(new Error(`${program} ended with ${code}:\n${log.toString().slice(-2000)}`))
     })
   })
