@@ -1,82 +1,76 @@
 /**
- * `npm run demo`: the main job from end to end on a small model that lies in this repository. Its weights are random, so
- * the answer is noise; everything else (sizes, tokens, timings, memory of earlier turns) is as with a real model.
+ * `npm run demo`: the main job from end to end with the built-in model: draws a picture that it has never seen, asks three
+ * questions, and draws the box of the third answer.
  *
- *   npm run demo                          npm run demo -- dog.jpg "What is this?"
- *   QWENVL_MODEL=… QWENVL_MMPROJ=… npm run demo -- dog.jpg      a real model
+ *   npm run demo                          npm run demo -- 7            the picture of seed 7
+ *   QWENVL_MODEL=… QWENVL_MMPROJ=… npm run demo -- dog.jpg dog         a real model, a picture, a thing to find
  */
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { drawScene } from './scene.mjs'
 
-const fixture = (name) => fileURLToPath(new URL(`../test/fixtures/${name}`, import.meta.url))
-const model = process.env.QWENVL_MODEL ?? fixture('qwen3vl/model-f16.gguf')
-const mmproj = process.env.QWENVL_MMPROJ ?? fixture('qwen3vl/mmproj-f16.gguf')
-const [picture = fixture('images/scene.png'), question = 'What is in this picture?'] = process.argv.slice(2)
-const random = !process.env.QWENVL_MODEL
-
-for (const file of [model, mmproj, picture]) {
-  if (!existsSync(file)) fail(`There is no file ${file}.`)
-}
-const { QwenVL, image } = await import('qwenvl-native').catch((error) => {
+const { QwenVL, drawGrounding, image, parseGrounding } = await import('qwenvl-native').catch((error) => {
   if (error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND') {
     fail('This clone is not built yet. Run: npm ci')
   }
   throw error
 })
 
+const { QWENVL_MODEL: model, QWENVL_MMPROJ: mmproj } = process.env
+const [subject = String(Date.now() % 100_000), wanted] = process.argv.slice(2)
+const { picture, described, thing } = await subjectOf(subject)
+
 const started = performance.now()
-const vl = await QwenVL.load({ model, mmproj }).catch((error) => {
-  fail(
-    error.code === 'BINDING_NOT_FOUND'
-      ? 'The native part is not built. Run: npm run build:native'
-      : error.message,
-  )
-})
+const vl = await QwenVL.load(model ? { model, mmproj } : {}).catch((error) => fail(error.message))
 const { info } = vl
 console.log(
   `Model    ${info.generationName}, ${info.description}, loaded in ${ms(performance.now() - started)}`,
 )
 console.log(`Runs on  decoder ${info.decoder}, picture encoder ${info.encoder}, ${info.threads} threads`)
-if (random) {
-  console.log('\nThe weights of this small model are random: its answers are noise, and that is right here.')
-  console.log(
-    'A small trained model that comes with the package is next; see "Models" in README.md for real ones.',
-  )
-}
+console.log(`Picture  ${described}`)
 
-const chat = vl.createChat({ maxTokens: 48, ...(random && { seed: 1, ignoreEos: true }) })
-await turn(question, image(picture))
-await turn('And what is in its middle?')
+const chat = vl.createChat({ maxTokens: 200 })
+await turn('Describe the picture.', image(picture))
+await turn('How many shapes are there?')
+const answer = await turn(`Where is the ${thing}? Answer with a bounding box in JSON.`)
+
+const found = parseGrounding(answer, info)
+const file = join(await mkdtemp(join(tmpdir(), 'qwenvl-demo-')), 'boxes.png')
+await writeFile(file, await drawGrounding(picture, found))
+console.log(`\nBoxes    ${found.length} drawn on ${file}`)
 await vl.dispose()
 
 /** Asks and prints the answer token by token, then what happened. */
 async function turn(text, ...pictures) {
-  console.log(`\nYou      ${pictures.length > 0 ? `[${picture}] ` : ''}${text}`)
+  console.log(`\nYou      ${text}`)
   process.stdout.write('Model    ')
   const stream = chat.stream([...pictures, text])
   for await (const part of stream) {
-    if (part.type === 'text') process.stdout.write(printable(part.text))
+    if (part.type === 'text') process.stdout.write(part.text.replaceAll('\n', '\n         '))
   }
-  const { images, usage, timings } = await stream.result
-  console.log()
-  for (const { original, processed, grid, tokens, cached } of images) {
-    console.log(
-      `Picture  ${original.width}×${original.height} → ${processed.width}×${processed.height} pixels, ` +
-        `grid ${grid.h}×${grid.w}, ${tokens} tokens${cached ? ', still in memory' : ''}`,
-    )
-  }
+  const result = await stream.result
+  const { usage, timings } = result
   console.log(
-    `Prompt   ${usage.promptTokens} tokens, ${usage.cachedTokens} of them still in memory from the turn before`,
+    `\nTimes    encode ${ms(timings.encodeMs)}, prompt ${usage.promptTokens} tokens (${usage.cachedTokens} kept) in ` +
+      `${ms(timings.prefillMs)}, answer ${usage.completionTokens} tokens in ${ms(timings.generateMs)}`,
   )
-  console.log(
-    `Times    read picture ${ms(timings.decodeImageMs)}, encode ${ms(timings.encodeMs)}, ` +
-      `prefill ${ms(timings.prefillMs)}, ${usage.completionTokens} tokens in ${ms(timings.generateMs)}`,
-  )
+  return result
 }
 
-/** Noise may hold line feeds and control characters: they would move the cursor. */
-function printable(text) {
-  return random ? text.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ') : text
+/** A file, or the drawing of a seed. */
+async function subjectOf(name) {
+  if (!/^\d+$/.test(name)) {
+    const bytes = await readFile(name).catch((error) => fail(error.message))
+    return { picture: bytes, described: name, thing: wanted ?? 'largest thing' }
+  }
+  const { png, things } = await drawScene(Number(name))
+  const names = things.map((each) => each.name)
+  return {
+    picture: png,
+    described: `drawn from seed ${name}: ${names.join(', ')}`,
+    thing: wanted ?? names[0],
+  }
 }
 
 function ms(value) {

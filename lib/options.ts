@@ -13,9 +13,10 @@ import type { OpenAITool, Tool, ToolChoice } from './tools'
 export interface LoadOptions {
   /**
    * Path of the GGUF file with the language model; of a split model the first file. Or a model of Hugging Face, which is
-   * downloaded once: `hf:owner/name`, `hf:owner/name:Q4_K_M`, `hf:owner/name@revision:file.gguf`.
+   * downloaded once: `hf:owner/name`, `hf:owner/name:Q4_K_M`, `hf:owner/name@revision:file.gguf`. Default: the built-in
+   * model.
    */
-  readonly model: string
+  readonly model?: string
   /**
    * Path of the GGUF file with the vision projector, or `hf:owner/name:file.gguf`. Without it pictures are refused. A
    * model of Hugging Face brings its own, unless this is false.
@@ -38,7 +39,7 @@ export interface LoadOptions {
    * memory and the gain of computing answers together. Default false.
    */
   readonly deterministic?: boolean
-  /** Threads for computing. Default: the physical cores. */
+  /** Threads for computing. Default: the physical cores that this process may use. */
   readonly threads?: number
   /** Decoder layers on the GPU; -1 all, 0 none: then the encoder stays on the CPU too. Default -1. */
   readonly gpuLayers?: number
@@ -178,7 +179,7 @@ const signal = z.custom<AbortSignal>(
 const maxInt = 2 ** 31 - 1
 
 const loadSchema = z.strictObject({
-  model: string,
+  model: string.optional(),
   mmproj: z.union([string, z.literal(false)], { error: 'a string, not empty, or false' }).optional(),
   hub: z
     .strictObject(
@@ -270,7 +271,10 @@ const runSchema = generateSchema.extend({ maxSteps: whole(1).optional() })
 /** @throws InvalidArgumentError naming the option */
 export function checkLoadOptions(options: unknown): LoadOptions {
   const checked = check(loadSchema, options, 'load') as LoadOptions
-  const { minPixels, maxPixels } = checked
+  const { model, mmproj, minPixels, maxPixels } = checked
+  if (mmproj && model === undefined) {
+    throw invalidArgument('model', 'a path, since mmproj is given: a projector belongs to its model', model)
+  }
   if (minPixels !== undefined && maxPixels !== undefined && minPixels > maxPixels) {
     throw invalidArgument('minPixels', `at most maxPixels (${maxPixels})`, minPixels)
   }

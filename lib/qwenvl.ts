@@ -102,13 +102,13 @@ export class QwenVL implements AsyncDisposable {
   }
 
   /**
-   * Loads a model and its projector; those of Hugging Face are downloaded first. The event loop stays free; several models
-   * may be loaded at once.
+   * Loads a model and its projector; those of Hugging Face are downloaded first. Without a `model` the small one that comes
+   * with the package. The event loop stays free; several models may be loaded at once.
    * @param options a string is the `model`
    * @throws InvalidArgumentError for a wrong option; ModelLoadError for a missing, damaged or too large file;
    *   UnsupportedModelError for another kind of model or a projector of another model; DownloadError; AbortError
    */
-  static async load(options: LoadOptions | string): Promise<QwenVL> {
+  static async load(options: LoadOptions | string = {}): Promise<QwenVL> {
     const checked = checkLoadOptions(typeof options === 'string' ? { model: options } : options)
     const { signal, onProgress, flashAttention = 'auto', cacheDir } = checked
     throwIfAborted(signal)

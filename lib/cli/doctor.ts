@@ -5,7 +5,7 @@ import { statfs } from 'node:fs/promises'
 import { availableParallelism, freemem, totalmem } from 'node:os'
 import { promisify } from 'node:util'
 import { image, listModels, systemReport, user } from '../index'
-import type { SystemReport } from '../index'
+import type { ImagePart, SystemReport } from '../index'
 import { hubSettings } from '../models/settings'
 import { errorLine } from './failure'
 import { withModel } from './model'
@@ -148,34 +148,37 @@ async function cache(): Promise<Finding> {
   }
 }
 
+/** The model, or without one the built-in model, looks at a red circle; of the built-in model the answer is known. */
 async function selfTest(flags: ModelFlags, signal: AbortSignal): Promise<Finding> {
-  if (!flags.model) {
-    return { check: 'self test', state: 'note', text: 'not made: name a model with --model' }
-  }
   try {
-    const text = await withModel(flags, signal, async (model) => {
-      const grey = {
-        data: new Uint8Array(256 * 256 * 3).fill(128),
-        width: 256,
-        height: 256,
-        channels: 3 as const,
-      }
-      const question = model.info.encoder ? [user(image(grey), 'What is this?')] : 'Hello'
-      const { usage, timings } = await model.chat(question, {
-        maxTokens: 8,
-        temperature: 0,
-        ignoreEos: true,
-        signal,
-      })
+    return await withModel(flags, signal, async (model) => {
+      const question = model.info.encoder ? [user(redCircle(), 'What colour is the circle?')] : 'Hello'
+      const limits = { maxTokens: 8, temperature: 0, ignoreEos: flags.model !== undefined, signal }
+      const { text: answer, usage, timings } = await model.chat(question, limits)
       const rate = usage.completionTokens / (timings.generateMs / 1000)
       const picture = model.info.encoder ? `a picture in ${timings.encodeMs.toFixed(0)} ms, ` : ''
-      return `${model.info.description} on ${model.info.decoder}: ${picture}${rate.toFixed(1)} tokens/s`
+      const text = `${model.info.description} on ${model.info.decoder}: ${picture}${rate.toFixed(1)} tokens/s`
+      if (flags.model !== undefined) return { check: 'self test', state: 'ok', text }
+      const right = answer.trim() === 'Red.'
+      const told = `asked for the colour of a red circle it answered ${JSON.stringify(answer)}`
+      return { check: 'self test', state: right ? 'ok' : 'problem', text: `${text}; ${told}` }
     })
-    return { check: 'self test', state: 'ok', text }
   } catch (error) {
     if (signal.aborted) throw error
     return { check: 'self test', state: 'problem', text: plain(error) }
   }
+}
+
+function redCircle(): ImagePart {
+  const side = 192
+  const data = new Uint8Array(side * side * 3)
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      const inside = Math.hypot(x - side / 2, y - side / 2) < side / 5
+      data.set(inside ? [214, 34, 38] : [230, 235, 238], 3 * (y * side + x))
+    }
+  }
+  return image({ data, width: side, height: side, channels: 3 })
 }
 
 function plain(error: unknown): string {

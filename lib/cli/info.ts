@@ -1,4 +1,4 @@
-/** `info`: the facts of the installation, and of a model where one is named. */
+/** `info`: the facts of the installation, and of the model. */
 import { systemReport } from '../index'
 import type { ModelInfo, SystemReport } from '../index'
 import { withModel } from './model'
@@ -7,9 +7,9 @@ import { bytes, facts, json, print, quantity } from './output'
 
 export async function info(flags: ModelFlags, signal: AbortSignal): Promise<void> {
   const system = systemReport()
-  const model = flags.model ? await withModel(flags, signal, async (loaded) => loaded.info) : undefined
-  const sections = [describeSystem(system), ...(model ? [describeModel(model)] : [])]
-  await print(flags.json ? json({ system, model }) : sections.join('\n'), signal)
+  const model = await withModel(flags, signal, async (loaded) => loaded.info)
+  const text = `${describeSystem(system)}\n${describeModel(model)}`
+  await print(flags.json ? json({ system, model }) : text, signal)
 }
 
 function describeSystem({

@@ -169,7 +169,10 @@ function withJson(command: Command): Command {
 function withModel(command: Command): Command {
   return withJson(command)
     .addOption(
-      new Option('-m, --model <file>', 'GGUF file of the model, or hf:owner/name:Q4_K_M').env('QWENVL_MODEL'),
+      new Option(
+        '-m, --model <file>',
+        'GGUF file of the model, or hf:owner/name:Q4_K_M (default: the built-in)',
+      ).env('QWENVL_MODEL'),
     )
     .addOption(new Option('--mmproj <file>', 'GGUF file of its vision projector').env('QWENVL_MMPROJ'))
     .option('--context-size <n>', 'tokens that prompt and answer may take together (default: 8192)', number)

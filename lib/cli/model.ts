@@ -1,5 +1,4 @@
 /** The model of a command: from flags to a loaded model, with progress on a terminal, disposed at the end. */
-import { InvalidArgumentError } from '../errors'
 import type { LoadOptions } from '../index'
 import { QwenVL } from '../qwenvl'
 import { downloadProgress } from './progress'
@@ -18,17 +17,11 @@ export interface ModelFlags {
   readonly verbose: boolean
 }
 
-/** @throws InvalidArgumentError where no model is named */
+/** The model that the flags name; without one the built-in model. */
 export function modelOptions(flags: ModelFlags): LoadOptions {
   const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels, ffmpeg } = flags
-  if (!model) {
-    throw new InvalidArgumentError(
-      'INVALID_ARGUMENT',
-      'No model. Pass --model <file or hf:owner/name>, or set QWENVL_MODEL for all commands.',
-    )
-  }
   return {
-    model,
+    ...(model && { model }),
     ...(mmproj && { mmproj }),
     ...(contextSize !== undefined && { contextSize }),
     ...(threads !== undefined && { threads }),

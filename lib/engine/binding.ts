@@ -65,7 +65,7 @@ export interface EngineParams {
   readonly mmproj: string
   readonly contextSize: number
   readonly batchSize: number
-  /** 0: number of physical cores. */
+  /** 0: the physical cores that this process may use. */
   readonly threads: number
   /** Layers of the decoder on the GPU; -1 all, 0 none. */
   readonly gpuLayers: number

@@ -1,4 +1,5 @@
 /** The files that loading would use, with their headers, without downloading them. */
+import { builtinModel } from './builtin'
 import type { GgufHeader } from '../engine/binding'
 import { RepositoryCache, sizeOf } from './cache'
 import { remoteHeader } from './header'
@@ -37,8 +38,9 @@ export async function candidateFiles(
   source: ModelSource,
   inspect: (path: string) => Promise<GgufHeader>,
 ): Promise<Candidates> {
-  const own = await groupsOf(source.model, source.mmproj === undefined, source, inspect)
-  const given = source.mmproj ? await groupsOf(source.mmproj, false, source, inspect) : undefined
+  const { model, mmproj } = source.model === undefined ? builtinModel : { ...source, model: source.model }
+  const own = await groupsOf(model, mmproj === undefined, source, inspect)
+  const given = mmproj ? await groupsOf(mmproj, false, source, inspect) : undefined
   const projector = given?.model ?? own.projector
   return {
     files: [

@@ -1,12 +1,13 @@
 /** The files of a model on this machine, downloaded where a reference names them. */
 import { UnsupportedModelError } from '../errors'
+import { builtinModel } from './builtin'
 import type { PullProgress } from './meter'
 import { pull } from './pull'
 import { isReference } from './reference'
 import type { HubOptions } from './settings'
 
 export interface ModelSource {
-  readonly model: string
+  readonly model?: string
   readonly mmproj?: string | false
   readonly hub?: HubOptions
   readonly signal?: AbortSignal
@@ -18,7 +19,7 @@ export interface LocalFiles {
   readonly mmproj: string | undefined
 }
 
-/** Paths stay as they are. @throws UnsupportedModelError PROJECTOR_MISSING; like `pull` */
+/** Paths stay as they are; without a model it is the built-in one. @throws UnsupportedModelError PROJECTOR_MISSING; like `pull` */
 export async function localFiles({
   model,
   mmproj,
@@ -26,6 +27,7 @@ export async function localFiles({
   signal,
   onDownload,
 }: ModelSource): Promise<LocalFiles> {
+  if (model === undefined) return { ...builtinModel, ...(mmproj === false && { mmproj: undefined }) }
   const fetched = (reference: string, projector: boolean) =>
     pull(reference, {
       ...hub,

@@ -13,6 +13,10 @@
 #include <set>
 #include <thread>
 
+#if defined(__linux__)
+#    include <sched.h>
+#endif
+
 namespace qvl {
 
 namespace {
@@ -87,15 +91,22 @@ Device compute_device(int gpu_layers) {
     return best;
 }
 
-int physical_cores() {
+int usable_cores() {
     const int logical = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 #if defined(__linux__)
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+        return logical;
+    }
     std::set<std::string> cores;
-    for (int cpu = 0; cpu < logical; cpu++) {
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed)) {
+            continue;
+        }
         std::ifstream siblings("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings");
         std::string mask;
         if (!std::getline(siblings, mask)) {
-            return logical;
+            return std::min(logical, CPU_COUNT(&allowed));
         }
         cores.insert(mask);
     }

@@ -25,7 +25,7 @@ std::vector<Device> list_devices();
 // Where a model with so many layers on a GPU is computed: a GPU if there is one and it is wanted, else the CPU.
 Device compute_device(int gpu_layers);
 
-// Cores without hyper-threads: what matrix products scale with. At least 1.
-int physical_cores();
+// Cores that this process may use, without hyper-threads: what matrix products scale with. At least 1.
+int usable_cores();
 
 }  // namespace qvl

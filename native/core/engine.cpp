@@ -181,7 +181,7 @@ void Engine::load_and_serve() {
     const bool has_vision = !params_.mmproj.empty();
     // The decoder's file is most of the work: the bar's first nine tenths.
     const double share = has_vision ? 0.9 : 1.0;
-    const int threads = params_.threads > 0 ? params_.threads : physical_cores();
+    const int threads = params_.threads > 0 ? params_.threads : usable_cores();
 
     auto model = std::make_shared<const Model>(params_, [&](float p) { return report_loaded(p * share); });
     std::unique_ptr<Vision> vision;

@@ -28,7 +28,7 @@ struct EngineParams {
     std::string mmproj;  // empty: text only
     int context_size;
     int batch_size;
-    int threads;                  // 0: physical cores
+    int threads;                  // 0: usable_cores
     int gpu_layers;               // -1: all
     std::string flash_attention;  // "auto", "on", "off"
     std::string cache_type;       // "f16", "f32", "q8_0"

@@ -282,11 +282,6 @@ describe('info', () => {
     const env = { QWENVL_MODEL: withModel.QWENVL_MODEL }
     expect(await qwenvl(['info'], { env })).toMatch(/^picture encoder +none: pass --mmproj$/m)
   })
-
-  test('needs no model', async () => {
-    expect(await qwenvlJson<Info>(['info'], { env: {} })).toEqual({ system: expect.any(Object) })
-    expect(await qwenvl(['info'], { env: {} })).not.toMatch(/generation/)
-  })
 })
 
 describe('bench', () => {
@@ -364,7 +359,12 @@ describe('an error is one line and exit code 1:', () => {
   const long = ['-q', 'word '.repeat(5000)]
 
   test.each<{ name: string; args: readonly string[]; expected: RegExp; options?: ProgramOptions }>([
-    { name: 'no model', args: ['ask', ...question], expected: /--model.*QWENVL_MODEL/, options: { env: {} } },
+    {
+      name: 'a projector without its model',
+      args: ['ask', ...question, '--mmproj', withModel.QWENVL_MMPROJ],
+      expected: /--model.*a projector belongs to its model/,
+      options: { env: {} },
+    },
     { name: 'a missing model', args: ['info', '-m', 'no-such.gguf'], expected: /'no-such\.gguf'/ },
     { name: 'a file that is no GGUF', args: ['info', '-m', picture], expected: /is not a GGUF file/ },
     {

@@ -12,26 +12,26 @@ const expected: Readonly<Record<string, RegExp>> = {
   'stream.mjs': /^\[picture: \d+ tokens in \d+ ms\][\s\S]*\[(stop|length)\]$/m,
   'chat.mjs': /\[0 of \d+ prompt tokens[\s\S]*\[[1-9]\d* of \d+ prompt tokens were still in memory\]/,
   'embed.mjs': /^\d+ rows of \d+ values, grid \{ t: 1,/,
-  'demo.mjs':
-    /weights of this small model are random[\s\S]*Picture[\s\S]*Prompt +\d+ tokens, [1-9]\d* of them still in memory/,
+  'demo.mjs': /Picture +drawn from seed 7: [\s\S]*\([1-9]\d* kept\)[\s\S]*Boxes +1 drawn on .*boxes\.png/,
 }
 
-const examples = readdirSync(folder).filter((name) => name.endsWith('.mjs') && name !== 'files.mjs')
+const helpers = ['files.mjs', 'scene.mjs']
+const examples = readdirSync(folder).filter((name) => name.endsWith('.mjs') && !helpers.includes(name))
 
 test('all examples are known here', () => {
   expect(examples.sort()).toEqual(Object.keys(expected).sort())
 })
 
 test.each(examples)('%s', async (name) => {
-  const args = name === 'demo.mjs' ? [] : [picture]
+  const args = name === 'demo.mjs' ? ['7'] : [picture]
   const input = name === 'chat.mjs' ? 'What is this?\nAnd now?\n\n' : ''
   const ended = await run([join(folder, name), ...args], { input, ...(name === 'demo.mjs' && { env: {} }) })
   expect({ code: ended.code, stderr: ended.stderr }).toEqual({ code: 0, stderr: '' })
   expect(ended.stdout).toMatch(expected[name] ?? /never/)
 })
 
-test('an example without a model says what to set', async () => {
-  const { code, stderr } = await run([join(folder, 'ask.mjs')], { env: {} })
-  expect(code).toBe(1)
-  expect(stderr).toMatch(/QWENVL_MODEL and QWENVL_MMPROJ/)
+test('an example without a model asks the built-in one', async () => {
+  const { code, stdout } = await run([join(folder, 'ask.mjs'), picture], { env: {} })
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/promptTokens: \d+/)
 })

@@ -149,7 +149,7 @@ class Source(Dataset):
         easy = self.kind(number) == "pictures" or number < self.drills
         family = "one" if easy else str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
         found = []
-        for each in range(max(1, self.size // PICTURES[family])):
+        for each in range(max(1, self.size // (PICTURES[family] if self.stage == "both" else 1))):
             size = sizes[rng.integers(len(sizes))]
             now = level if rng.random() < 0.8 else 1.0  # a few hard ones from the start
             index = number * STRIDE + each

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from palette import COLOURS, SHAPES
-from targets import CHARACTERS, EDGES, KINDS, NAMED, NONE, PARTS
+from targets import CHARACTERS, EDGES, KINDS, NAMED, NONE, PARTS, SLOTS
 
 SEED = 7
 PERIODS = (2.0, 1.0, 0.5, 0.25, 0.125)  # of the waves that tell an edge, as parts of a picture's side
@@ -26,9 +26,12 @@ class Code(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         random = torch.Generator().manual_seed(SEED)
-        sizes = [count * classes for count, classes in PARTS.values()]
-        drawn = torch.randn(sum(sizes) + EDGES * len(PERIODS) * 2, width, generator=random)
-        classes, waves = (drawn / drawn.norm(dim=1, keepdim=True)).split([sum(sizes), EDGES * len(PERIODS) * 2])
+        sizes = {name: count * classes for name, (count, classes) in PARTS.items()}
+        last = sizes["order"]
+        parts = [sum(sizes.values()) - last, EDGES * len(PERIODS) * 2, last]
+        drawn = torch.cat([torch.randn(sum(parts[:2]), width, generator=random), torch.randn(last, width, generator=random)])
+        first, waves, order = (drawn / drawn.norm(dim=1, keepdim=True)).split(parts)
+        classes = torch.cat([first, order])
         starts, counts, start = [], [], 0
         for count, each in PARTS.values():
             starts += [start + index * each for index in range(count)]
@@ -57,7 +60,7 @@ class Code(nn.Module):
     @torch.no_grad()
     def name(self, embeddings: Tensor, tokenizer: PreTrainedTokenizerBase) -> None:
         """Begins with words that have the code of what they name: [rows, width] of a vocabulary."""
-        starts = dict(zip(PARTS, self.starts[[0, 1, 2, 3, 3 + EDGES]].tolist(), strict=True))
+        starts = dict(zip(PARTS, self.starts[[0, 1, 2, 3, 3 + EDGES, 3 + EDGES + SLOTS]].tolist(), strict=True))
         for token in range(len(tokenizer)):
             word = tokenizer.decode([token]).strip().lower()
             for index, shape in enumerate(SHAPES):

@@ -33,6 +33,14 @@ def crowded_scene(rng: np.random.Generator, size: tuple[int, int], level: float)
     return scene
 
 
+def page_scene(rng: np.random.Generator, size: tuple[int, int], level: float) -> Scene:
+    """Words alone, as many as find room: for a tower that learns letters."""
+    scene = Scene(size, seed=_seed(rng), level=level)
+    for _ in range(int(rng.integers(2, 8))):
+        put(rng, scene, some_text(rng, size, limit=float(rng.uniform(0.16, 0.36))), tries=12)
+    return scene
+
+
 def _number(rng: np.random.Generator, level: float) -> int:
     weights = np.array(NUMBERS[: 2 + round((len(NUMBERS) - 2) * level)])
     return 1 + int(rng.choice(len(weights), p=weights / weights.sum()))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from compose import changed_pair, crowded_scene, frames, still_scene
+from compose import changed_pair, crowded_scene, frames, page_scene, still_scene
 from naming import name, place_name, place_of, sentence
 from scene import Scene
 from tasks import TASKS, WEIGHTS, boxes, unique
@@ -13,10 +13,11 @@ from unrelated import unrelated
 from wordings import wording
 
 SPLITS = {"train": 0, "held_out": 1}
-FAMILIES = {"one": 0.76, "two": 0.1, "frames": 0.14}  # conversations of a family have about as many pictures
-LESSON = {"one": 6, "two": 2, "frames": 2}  # further questions about the same pictures
+FAMILIES = {"one": 0.68, "two": 0.22, "frames": 0.1}
+LESSON = {"one": 6, "two": 3, "frames": 3}  # further questions about the same pictures
 SIMPLE = ("colour", "shape", "exists", "count", "where", "what_at", "read")
 DRILL = 14  # questions
+CHINESE = 0.3
 SEVERAL = ("difference", "same", "movement")
 FOLLOW_UPS = ("and_colour", "and_where", "and_find", "and_other")
 ALL_TASKS = (*TASKS, *FOLLOW_UPS, *SEVERAL, "unrelated")
@@ -60,7 +61,7 @@ def sample(seed: int, index: int, split: str, size: tuple[int, int], *, level: f
     """One conversation of pictures of `size`. With `task`, its last turn is of that task; without `drawn`, texts only."""
     rng = np.random.default_rng([SPLITS[split], seed, index])
     held_out = split == "held_out"
-    talk = Conversation(language="zh" if rng.random() < 0.25 else "en")
+    talk = Conversation(language="zh" if rng.random() < CHINESE else "en")
     if task in ("difference", "same") or (task is None and family == "two"):
         _two(rng, talk, size, level, held_out, task)
     elif task == "movement" or (task is None and family == "frames"):
@@ -84,7 +85,8 @@ def sample(seed: int, index: int, split: str, size: tuple[int, int], *, level: f
 def single(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0) -> list[Conversation]:
     """A lesson without words for the vision tower: one picture, most of them crowded."""
     rng = np.random.default_rng([SPLITS["train"], seed, index])
-    scene = crowded_scene(rng, size, level) if rng.random() < 0.7 else still_scene(rng, size, level)
+    make = (page_scene, crowded_scene, still_scene)[rng.choice(3, p=[0.45, 0.35, 0.2])]
+    scene = make(rng, size, level)
     return [Conversation([scene], [scene.draw()])]
 
 
@@ -96,7 +98,7 @@ def lesson(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0, 
         return talks
     for number in range(LESSON[family]):
         rng = np.random.default_rng([SPLITS["train"], seed, index, number])
-        talk = Conversation(first.scenes, language="zh" if rng.random() < 0.25 else "en", story=first.story)
+        talk = Conversation(first.scenes, language="zh" if rng.random() < CHINESE else "en", story=first.story)
         if family == "two" and first.story:
             _compare(rng, talk, False, None)
         elif family == "frames" and first.story:
@@ -115,7 +117,7 @@ def drill(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0) -
     scene = still_scene(rng, size, level)
     talks = []
     for _ in range(DRILL):
-        talk = Conversation([scene], language="zh" if rng.random() < 0.25 else "en")
+        talk = Conversation([scene], language="zh" if rng.random() < CHINESE else "en")
         task = str(rng.choice(SIMPLE)) if scene.shapes else "read"
         _about(rng, talk, False, [task], chains=False)
         if talk.turns:
@@ -138,7 +140,7 @@ def examination(seed: int, index: int, size: tuple[int, int], family: str = "one
     pictures = [scene.draw() for scene in scenes]
     talks = []
     for task in wanted:
-        talk = Conversation(scenes, pictures, language="zh" if rng.random() < 0.25 else "en", story=story)
+        talk = Conversation(scenes, pictures, language="zh" if rng.random() < CHINESE else "en", story=story)
         if family == "two":
             _compare(rng, talk, True, task)
         elif family == "frames":

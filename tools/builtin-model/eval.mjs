@@ -1,18 +1,22 @@
 // Held-out questions to the built-in model through the package: part of right answers by task, boxes, agreement with
 // transformers, and whether unrelated questions end.
 //
-//   node tools/builtin-model/eval.mjs <folder of cases.py> <model.gguf> <mmproj.gguf> [--show | --json]
+//   npm run eval:builtin -- [<folder of cases.py> [<model.gguf> <mmproj.gguf>]] [--show | --json]
+//
+// Without arguments: the model that is shipped, on the held-out pictures of test/fixtures/builtin.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { QwenVL, image, parseGrounding, user } from 'qwenvl-native'
 
+const committed = fileURLToPath(new URL('../../test/fixtures/builtin', import.meta.url))
 const MOST_TOKENS = 256
 const RANDOM_LIMIT = 128
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [folder, model, mmproj] = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+  const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+  const [folder = committed, model, mmproj] = words
   const vl = await QwenVL.load({ model, mmproj })
   const results = await evaluate(vl, folder, process.argv.includes('--show') ? console.log : () => undefined)
   await vl.dispose()

@@ -8,6 +8,7 @@ import numpy as np
 
 from grids import Grid
 from palette import COLOURS, SHAPES
+from words import MAX_LENGTH
 from scene import Scene, Thing
 
 NONE = -100  # no lesson here, as cross_entropy ignores it
@@ -19,7 +20,7 @@ SLOTS = 4  # patches of a token: each may hold the middle of one letter
 
 # classes of each part of the lesson; a token has several of some
 PARTS = {"kind": (1, KINDS), "colour": (1, len(COLOURS)), "centre": (1, 2), "hundreds": (EDGES, 11),
-         "letters": (SLOTS, 1 + len(CHARACTERS))}  # fmt: skip
+         "letters": (SLOTS, 1 + len(CHARACTERS)), "order": (SLOTS, MAX_LENGTH)}  # fmt: skip
 NAMED = sum(count for count, _ in PARTS.values())
 LABELS = NAMED + EDGES  # behind the classes the edges of the thing's box, 0 to 1000
 CLASSES = sum(count * classes for count, classes in PARTS.values())
@@ -32,7 +33,7 @@ def targets(scene: Scene, grid: Grid) -> np.ndarray:
     found = np.full((rows, columns, LABELS), NONE)
     found[..., 0] = 0  # kind
     found[..., 2] = 0  # centre
-    letters = found[..., NAMED - SLOTS : NAMED]
+    letters, order = found[..., NAMED - 2 * SLOTS : NAMED - SLOTS], found[..., NAMED - SLOTS : NAMED]
     letters[:] = 0
     for index, thing in enumerate(scene.things):
         mine = owners == index
@@ -44,7 +45,7 @@ def targets(scene: Scene, grid: Grid) -> np.ndarray:
         x, y = scene.place(thing)
         found[min(rows - 1, int(y * rows)), min(columns - 1, int(x * columns)), 2] = 1
         if thing.text:
-            _letters(scene, thing, letters, grid)
+            _letters(scene, thing, letters, order, grid)
     return found.reshape(-1, LABELS)
 
 
@@ -88,11 +89,12 @@ def _owners(scene: Scene, grid: Grid) -> np.ndarray:
     return owners
 
 
-def _letters(scene: Scene, thing: Thing, letters: np.ndarray, grid: Grid) -> None:
+def _letters(scene: Scene, thing: Thing, letters: np.ndarray, order: np.ndarray, grid: Grid) -> None:
     left, top, mask = scene.pasted(thing)
     y = (top + mask.height / 2) / scene.size[1] * grid[0]
-    for character, middle in zip(thing.text, thing.middles(), strict=True):
+    for index, (character, middle) in enumerate(zip(thing.text, thing.middles(), strict=True)):
         x = (left + middle * mask.width) / scene.size[0] * grid[1]
         row, column = min(grid[0] - 1, int(y)), min(grid[1] - 1, int(x))
         slot = 2 * int(y % 1 >= 0.5) + int(x % 1 >= 0.5)
         letters[row, column, slot] = 1 + CHARACTERS.index(character)
+        order[row, column, slot] = index

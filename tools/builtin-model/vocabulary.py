@@ -17,8 +17,8 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 sys.path.append(str(FIXTURES))
 from tokenizer import ADDED, SPECIAL, SPLIT  # noqa: E402
 
-MERGES = 1200  # with 256 bytes and the special tokens 1482
-ROWS = 1216  # of the embedding
+MERGES = 996  # with 256 bytes and the special tokens 1278
+ROWS = 1280  # of the embedding
 SAMPLES = 4000
 
 
