@@ -145,7 +145,7 @@ test('what embedImage cannot take', async () => {
 })
 
 test('options that are no object', async () => {
-  await expectError(() => QwenVL.load(undefined as never), { ...wrong, says: ['`options`', 'an object'] })
+  await expectError(() => QwenVL.load(null as never), { ...wrong, says: ['`options`', 'an object'] })
   await expectError(() => QwenVL.load(7 as never), { ...wrong, says: ['`options`'] })
   await expectError(() => vl.chat('x', null as never), { ...wrong, says: ['`options`'] })
   await expectError(() => vl.createChat(7 as never), { ...wrong, says: ['`options`'] })
