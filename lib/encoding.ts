@@ -1,4 +1,5 @@
 /** Media through the vision encoder on their own: what it makes of them, and what that would cost. */
+import { whenAborted } from './abort'
 import { encoderBytes } from './cost'
 import type { EncodeRequest } from './engine/binding'
 import type { Engine } from './engine/engine'
@@ -145,8 +146,8 @@ function encode(
       if (event.type === 'embedding') resolve(event.data)
       if (event.type === 'error') reject(fromNative(event))
       if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after an embedding
-      if (event.type === 'end' || event.type === 'error') signal?.removeEventListener('abort', request.cancel)
+      if (event.type === 'end' || event.type === 'error') forget()
     })
-    signal?.addEventListener('abort', request.cancel, { once: true })
+    const forget = whenAborted(signal, request.cancel)
   })
 }

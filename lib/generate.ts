@@ -1,4 +1,5 @@
 /** One prompt through the engine: native events become stream parts and the final result. */
+import { whenAborted } from './abort'
 import type { Engine } from './engine/engine'
 import type { GenerateRequest, ThoughtLimit } from './engine/binding'
 import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './errors'
@@ -92,7 +93,7 @@ export function generate(
             return
           }
           case 'end': {
-            signal.removeEventListener('abort', request.cancel)
+            forget()
             if (event.reason === 'cancelled' && !signal.aborted) {
               reject(new QwenVLError('DISPOSED', 'The model was disposed while it answered.'))
               return
@@ -115,13 +116,13 @@ export function generate(
             return
           }
           case 'error':
-            signal.removeEventListener('abort', request.cancel)
+            forget()
             reject(event.code === 'CONTEXT_OVERFLOW' ? overflow(event.message) : fromNative(event))
             return
         }
       },
     )
-    signal.addEventListener('abort', request.cancel, { once: true })
+    const forget = whenAborted(signal, request.cancel)
   })
 }
 

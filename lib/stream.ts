@@ -2,6 +2,7 @@
  * A running answer: an async iterable of typed parts and a promise of the whole. Leaving the loop cancels the
  * request; a reader that stops reading holds back only this request.
  */
+import { whenAborted } from './abort'
 import type { EmbeddingSource } from './engine/binding'
 import { AbortError, QwenVLError } from './errors'
 import type { Grid, Size } from './media/geometry'
@@ -265,8 +266,7 @@ export class GenerationStream<
 
   async #run(producer: Producer<Result>, signal: AbortSignal | undefined): Promise<Result> {
     const abort = () => this.#abort.abort()
-    signal?.addEventListener('abort', abort, { once: true })
-    if (signal?.aborted) abort()
+    const forget = whenAborted(signal, abort)
     try {
       const result = await producer((part, consumed) => this.#push(part, consumed), this.#abort.signal)
       if (signal?.aborted && result.finishReason === 'cancelled') throw new AbortError(signal.reason)
@@ -277,7 +277,7 @@ export class GenerationStream<
       this.#error = signal?.aborted ? new AbortError(signal.reason) : (error as Error)
       throw this.#error
     } finally {
-      signal?.removeEventListener('abort', abort)
+      forget()
       this.#ended = true
       this.#wake()
     }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Interface } from 'node:readline'
+import { whenAborted } from '../abort'
 import { AbortError, InvalidArgumentError } from '../errors'
 import type { Message } from '../index'
 import { printText, report } from './ask'
@@ -168,8 +169,7 @@ class Talk {
   async #hear(message: string): Promise<boolean> {
     this.#answering = new AbortController()
     const { signal } = this.#answering
-    const stop = () => this.#answering?.abort()
-    this.#signal.addEventListener('abort', stop, { once: true })
+    const forget = whenAborted(this.#signal, () => this.#answering?.abort())
     try {
       return await this.#answer(message, signal)
     } catch (error) {
@@ -179,7 +179,7 @@ class Talk {
       )
       return true
     } finally {
-      this.#signal.removeEventListener('abort', stop)
+      forget()
       this.#answering = undefined
     }
   }

@@ -1,5 +1,6 @@
 /** Promise and callback face of the native engine: routes its events to the requests they belong to. */
 import { isMainThread } from 'node:worker_threads'
+import { whenAborted } from '../abort'
 import { AbortError, QwenVLError, fromNative, throwIfAborted } from '../errors'
 import { addon } from './binding'
 import type {
@@ -175,8 +176,7 @@ export class Engine {
     const { signal } = options
     throwIfAborted(signal)
     const engine = new Engine(params, options)
-    const abort = () => engine.#native.close()
-    signal?.addEventListener('abort', abort, { once: true })
+    const forget = whenAborted(signal, () => engine.#native.close())
     try {
       engine.#info = await new Promise<EngineInfo>((resolve, reject) => {
         engine.#loading = { resolve, reject }
@@ -185,7 +185,7 @@ export class Engine {
     } catch (error) {
       throw signal?.aborted ? new AbortError(signal.reason) : error
     } finally {
-      signal?.removeEventListener('abort', abort)
+      forget()
       engine.#loading = undefined
       engine.#onProgress = undefined
       busy.delete(engine)

@@ -1,4 +1,5 @@
 /** The caller's AbortSignal in waits that know nothing of it, and in work of several parts. */
+import { whenAborted } from '../abort'
 import { AbortError, throwIfAborted } from '../errors'
 
 /**
@@ -12,9 +13,7 @@ export async function mapTogether<T, R>(
   work: (item: T, signal: AbortSignal) => Promise<R>,
 ): Promise<R[]> {
   const rest = new AbortController()
-  const stop = () => rest.abort(signal?.reason)
-  if (signal?.aborted) stop()
-  else signal?.addEventListener('abort', stop, { once: true })
+  const forget = whenAborted(signal, () => rest.abort(signal?.reason))
   const results = new Array<R>(items.length)
   const queue = items.entries()
   const workers = Array.from({ length: Math.min(items.length, width) }, async () => {
@@ -31,22 +30,20 @@ export async function mapTogether<T, R>(
     await Promise.allSettled(workers)
     throw error
   } finally {
-    signal?.removeEventListener('abort', stop)
+    forget()
   }
 }
 
 /** Settles like `promise`, or rejects with an AbortError as soon as the signal fires. Leaves no listener behind. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise
-  let onAbort: (() => void) | undefined
+  let forget: (() => void) | undefined
   const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new AbortError(signal.reason))
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+    forget = whenAborted(signal, () => reject(new AbortError(signal.reason)))
   })
   try {
     return await Promise.race([promise, aborted])
   } finally {
-    if (onAbort) signal.removeEventListener('abort', onAbort)
+    forget?.()
   }
 }

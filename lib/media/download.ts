@@ -4,6 +4,7 @@ import * as http from 'node:http'
 import * as https from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
+import { whenAborted } from '../abort'
 import { ImageError, QwenVLError, throwIfAborted } from '../errors'
 import { collect, tooLarge } from './bytes'
 
@@ -29,7 +30,7 @@ export async function download(url: URL, options: DownloadOptions): Promise<Uint
   const end = new AbortController()
   const onAbort = () => end.abort()
   const timer = setTimeout(onAbort, timeoutMs)
-  signal?.addEventListener('abort', onAbort, { once: true })
+  const forget = whenAborted(signal, onAbort)
   let response: http.IncomingMessage | undefined
   try {
     response = await follow(url, options.allowPrivateAddresses, end.signal)
@@ -47,7 +48,7 @@ export async function download(url: URL, options: DownloadOptions): Promise<Uint
     throw failed(url, message || code || String(error), error)
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
+    forget()
     response?.destroy()
   }
 }

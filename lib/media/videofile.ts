@@ -4,6 +4,7 @@ import type { ChildProcessByStdio } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { dirname, extname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
+import { whenAborted } from '../abort'
 import { AbortError, VideoError, throwIfAborted } from '../errors'
 import type { Size } from './geometry'
 import type { DecodedImage } from './image'
@@ -188,11 +189,11 @@ function start(
   })
   let complaint = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint = (complaint + text).slice(-2000)))
+  const forget = whenAborted(signal, () => child.kill('SIGKILL'))
   const kill = () => {
-    signal?.removeEventListener('abort', kill)
+    forget()
     child.kill('SIGKILL')
   }
-  signal?.addEventListener('abort', kill, { once: true })
   const ended = new Promise<{ code: number | null; complaint: string }>((done, failed) => {
     child.once('error', (cause) => failed(notFound(program, command, cause)))
     child.once('close', (code) => {

@@ -1,5 +1,6 @@
 /** HTTP with a hub: token, silence, refusals and failures as typed errors; what may pass is tried again. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { whenAborted } from '../abort'
 import { DownloadError, QwenVLError, throwIfAborted } from '../errors'
 import type { HubSettings } from './settings'
 
@@ -71,7 +72,7 @@ export async function request<T>(
   const end = new AbortController()
   const abort = () => end.abort()
   let timer = setTimeout(abort, hub.timeoutMs)
-  signal?.addEventListener('abort', abort, { once: true })
+  const forget = whenAborted(signal, abort)
   try {
     const response = await fetch(url, { ...init, headers: headersOf(url, init, hub), signal: end.signal })
     await refuse(response, url, hub)
@@ -83,7 +84,7 @@ export async function request<T>(
       : unreachable(url, end.signal.aborted ? `silent for ${hub.timeoutMs} ms` : error)
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', abort)
+    forget()
     end.abort()
   }
 

@@ -131,6 +131,7 @@ describe('a signal', () => {
     )
     const outcomes = Promise.allSettled(requests)
     await pause(30)
+    expect(listeners(controller.signal)).toBe(1) // Node warns of more than ten
     controller.abort()
     for (const outcome of await outcomes)
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ABORTED' } })

@@ -22,17 +22,19 @@ const budgets: ReadonlyArray<[number, ReadonlyArray<[string, RegExp]>]> = [
 /** What the files of each part may import from the other parts. Parts are folders of lib/, or single files. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
+  abort: [],
   log: [],
   generations: ['errors'],
   geometry: ['errors', 'generations'],
   prompt: ['errors', 'generations', 'geometry'],
   output: ['errors', 'generations', 'geometry'],
-  media: ['errors', 'log', 'generations', 'geometry'],
-  models: ['errors', 'log', 'generations'],
-  engine: ['errors', 'log', 'generations'],
+  media: ['errors', 'abort', 'log', 'generations', 'geometry'],
+  models: ['errors', 'abort', 'log', 'generations'],
+  engine: ['errors', 'abort', 'log', 'generations'],
   grounding: ['errors', 'generations', 'geometry', 'prompt', 'media', 'output'],
   root: [
     'errors',
+    'abort',
     'log',
     'generations',
     'geometry',
@@ -43,7 +45,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'engine',
     'grounding',
   ],
-  cli: ['root', 'errors', 'prompt', 'models'],
+  cli: ['root', 'errors', 'abort', 'prompt', 'models'],
 }
 
 /** Modules of data types that everybody may name: `import type` only. */
