@@ -39,7 +39,9 @@ beforeAll(async () => {
   })
   mkdirSync(join(project, 'node_modules'))
   symlinkSync(root, join(project, 'node_modules/qwenvl-native'), 'junction')
-  symlinkSync(join(root, 'node_modules/zod'), join(project, 'node_modules/zod'), 'junction')
+  for (const name of ['zod', 'ai']) {
+    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name), 'junction')
+  }
   copyFileSync(fixture('images/exif-orientation-6.jpg'), join(project, 'dog.jpg'))
   copyFileSync(fixture('images/scene.png'), join(project, 'a.png'))
   copyFileSync(fixture('images/wide.png'), join(project, 'b.png'))

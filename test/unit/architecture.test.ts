@@ -45,6 +45,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'engine',
     'grounding',
   ],
+  adapters: ['root', 'errors'],
   cli: ['root', 'errors', 'abort', 'prompt', 'models'],
 }
 
@@ -57,6 +58,7 @@ const OWNERS: Record<string, readonly string[]> = {
   'node-gyp-build': ['engine/platform'],
   '@huggingface/jinja': ['prompt/template'],
   zod: ['options', 'prompt/normalise', 'output/schema', 'screen'],
+  '@ai-sdk/provider': ['adapters/aisdk', 'adapters/aiprompt'],
   commander: ['cli/main'],
   'cli-progress': ['cli/progress'],
   '@huggingface/hub': ['models/hub', 'models/cache', 'models/settings'],
