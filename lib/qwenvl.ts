@@ -297,6 +297,16 @@ export class QwenVL implements AsyncDisposable {
     return { text, tokens, positions, ropeDelta: position - cells, images, videos }
   }
 
+  /** Ids of a text; what reads like a control token is text. @throws QwenVLError DISPOSED */
+  tokenize(text: string): Promise<Int32Array> {
+    return this.#maker.engine.tokenize(text)
+  }
+
+  /** Text of ids, control tokens too. @throws InvalidArgumentError, QwenVLError DISPOSED */
+  detokenize(tokens: Int32Array): string {
+    return this.#maker.engine.detokenize(tokens)
+  }
+
   /** What happened since the model was loaded. @throws QwenVLError DISPOSED */
   stats(): ModelStats {
     return { embeddings: this.#maker.engine.cacheStats() }

@@ -25,6 +25,8 @@ import type { InspectFlags } from './inspect'
 import { list, pull, remove } from './library'
 import type { JsonFlags, PullFlags } from './library'
 import type { ModelFlags } from './model'
+import { serve } from './serve'
+import type { ServeFlags } from './serve'
 
 /** Exit codes of a run that was stopped from outside; a closed pipe is how `| head` says that it has enough. */
 const exitCodes = { SIGINT: 130, SIGTERM: 143, pipe: 0 }
@@ -80,6 +82,33 @@ withGeneration(program.command('batch'))
   .option('--concurrency <n>', 'lines in work at the same time', count, 1)
   .option('--retry', 'do lines again that ended in an error', false)
   .action((input: string, output: string, flags: BatchFlags) => batch(input, output, flags, signal))
+
+withModel(program.command('serve'))
+  .description("answer over HTTP as OpenAI's API does, until it is stopped")
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--port <n>', 'port to listen on; 0: any that is free', number, 8080)
+  .addOption(
+    new Option('--api-key <key>', 'key that clients have to show; several times: any of them')
+      .env('QWENVL_API_KEY')
+      .argParser(collect)
+      .default([]),
+  )
+  .option('--without-key', 'listen on other addresses than loopback without a key', false)
+  .option(
+    '--model-name <name>',
+    'name of the model (default: of its file); may be given several times',
+    collect,
+    [],
+  )
+  .option('--file-root <folder>', 'let clients name files of this folder by file: URLs')
+  .option('--max-body-bytes <n>', 'largest request (default: 50 MB)', number)
+  .option('--max-media <n>', 'most pictures and videos of a request (default: 100)', number)
+  .option('--timeout-ms <n>', 'longest time for an answer (default: 10 minutes)', number)
+  .option('--grace-ms <n>', 'time that answers get to end when the server is stopped (default: 10 s)', number)
+  .option('--cors-origin <origin>', 'let web pages of this origin call, * for all', collect, [])
+  .option('--parallel <n>', 'answers that are computed at the same time (default: 4)', number)
+  .option('--allow-private-addresses', 'fetch pictures from private and local addresses too', false)
+  .action((flags: ServeFlags) => serve(flags, signal))
 
 withVideo(withModel(program.command('embed')))
   .description(

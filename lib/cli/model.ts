@@ -32,15 +32,17 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
   }
 }
 
-/** Runs `work` with the model that the flags name. */
+/** Runs `work` with the model that the flags name, loaded with `more` options. */
 export async function withModel<T>(
   flags: ModelFlags,
   signal: AbortSignal,
   work: (model: QwenVL) => Promise<T>,
+  more: Partial<LoadOptions> = {},
 ): Promise<T> {
   const download = downloadProgress()
   const loaded = await QwenVL.load({
     ...modelOptions(flags),
+    ...more,
     onDownload: download.update,
     onProgress: (share) => {
       download.stop()

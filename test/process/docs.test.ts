@@ -39,7 +39,7 @@ beforeAll(async () => {
   })
   mkdirSync(join(project, 'node_modules'))
   symlinkSync(root, join(project, 'node_modules/qwenvl-native'), 'junction')
-  for (const name of ['zod', 'ai']) {
+  for (const name of ['zod', 'ai', 'openai']) {
     symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name), 'junction')
   }
   copyFileSync(fixture('images/exif-orientation-6.jpg'), join(project, 'dog.jpg'))
@@ -126,6 +126,7 @@ test('docs/cli.md names every flag', async () => {
     'batch',
     'embed',
     'inspect',
+    'serve',
     'pull',
     'list',
     'rm',

@@ -35,16 +35,18 @@ export interface ProgramOptions {
   /** Added to the environment; by default the model. */
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string | Buffer
+  /** Killed after so many ms. Default 50 000. */
+  readonly limitMs?: number
 }
 
-/** Starts `node …args`. It is killed when the test's time is nearly over. */
+/** Starts `node …args`. It is killed when the test's time is nearly over, or at its limit. */
 export function start(args: readonly string[], options: ProgramOptions = {}): Running {
-  const { cwd = root, env = withModel, input = '' } = options
+  const { cwd = root, env = withModel, input = '', limitMs = 50_000 } = options
   const child = spawn(process.execPath, ['--require', join(__dirname, 'thread.cjs'), ...args], {
     cwd,
     env: { ...withoutModel(process.env), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: 50_000,
+    timeout: limitMs,
     killSignal: 'SIGKILL',
   })
   let stdout = ''

@@ -1,0 +1,79 @@
+/** A whole answer, gathered from its parts, in the words that all APIs share. */
+import type { FinishReason, ImageReport, StreamPart, Timings, TokenLogprob, Usage } from '../index'
+
+export interface Call {
+  readonly id: string
+  readonly name: string
+  /** JSON text. */
+  arguments: string
+}
+
+export interface Answer {
+  text: string
+  reasoning: string
+  readonly calls: Call[]
+  /** Of the text, without the thought and the calls. */
+  readonly logprobs: TokenLogprob[]
+  readonly images: ImageReport[]
+  finishReason: FinishReason
+  usage: Usage
+  timings: Timings | undefined
+  /** Tokens of the thought. */
+  reasoningTokens: number
+}
+
+export function emptyAnswer(): Answer {
+  return {
+    text: '',
+    reasoning: '',
+    calls: [],
+    logprobs: [],
+    images: [],
+    finishReason: 'cancelled',
+    usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
+    timings: undefined,
+    reasoningTokens: 0,
+  }
+}
+
+/** Adds a part to what came before. */
+export function addPart(answer: Answer, part: StreamPart): void {
+  switch (part.type) {
+    case 'image': {
+      const { type: _, index: __, ...report } = part
+      answer.images.push(report)
+      return
+    }
+    case 'text':
+      answer.text += part.text
+      answer.logprobs.push(...(part.logprobs ?? []))
+      return
+    case 'reasoning':
+      answer.reasoning += part.text
+      answer.reasoningTokens += part.tokens.length
+      return
+    case 'tool-call': {
+      const { index, id, name, delta } = part
+      const call = (answer.calls[index] ??= { id, name, arguments: '' })
+      call.arguments += delta
+      return
+    }
+    case 'finish':
+      answer.finishReason = part.finishReason
+      answer.usage = part.usage
+      answer.timings = part.timings
+      return
+  }
+}
+
+/** Reads an answer to its end. */
+export async function gather(parts: AsyncIterable<StreamPart>): Promise<Answer> {
+  const answer = emptyAnswer()
+  for await (const part of parts) addPart(answer, part)
+  return answer
+}
+
+/** Only the first of several calls, for clients that can do one at a time. */
+export async function* withOneCall(parts: AsyncIterable<StreamPart>): AsyncGenerator<StreamPart, void> {
+  for await (const part of parts) if (part.type !== 'tool-call' || part.index === 0) yield part
+}

@@ -1,0 +1,52 @@
+/** The routes, and what every request has to pass before it reaches one. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Hono } from 'hono'
+import type { MiddlewareHandler } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { cors } from 'hono/cors'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { accessRules } from './access'
+import { addChat } from './chat'
+import { HttpError, failureOf, openaiError } from './failure'
+import { addFiles } from './files'
+import { addModels } from './models'
+import type { Service } from './service'
+
+/** Where the web page's files lie, once they are built. */
+const page = join(__dirname, 'page')
+
+export function createApp(service: Service, log: (error: unknown) => void): Hono {
+  const { settings } = service
+  const app = new Hono()
+  app.onError((error, c) => {
+    const failure = failureOf(error)
+    if (failure.status === 500) log(error)
+    return c.json(openaiError(failure), failure.status as ContentfulStatusCode, failure.headers ?? {})
+  })
+  app.notFound((c) => {
+    throw new HttpError(404, `Unknown request URL: ${c.req.method} ${c.req.path}`, { code: 'unknown_url' })
+  })
+  // First, as it is asked most.
+  app.get('/health', (c) =>
+    c.json({ status: service.closing ? 'closing' : 'ok' }, service.closing ? 503 : 200),
+  )
+  if (settings.corsOrigin.length > 0) app.use(corsOf(settings.corsOrigin))
+  app.use(accessRules(settings))
+  if (existsSync(page)) addFiles(app, page)
+  app.use(bodyLimit({ maxSize: settings.maxBodyBytes, onError: () => tooLarge(settings.maxBodyBytes) }))
+  addModels(app, service)
+  addChat(app, service)
+  return app
+}
+
+function corsOf(origins: readonly string[]): MiddlewareHandler {
+  return cors({ origin: origins.includes('*') ? '*' : [...origins], maxAge: 600 })
+}
+
+function tooLarge(maxBytes: number): never {
+  throw new HttpError(413, `The request has more than ${maxBytes} bytes. Send smaller pictures.`, {
+    code: 'request_too_large',
+    headers: { connection: 'close' },
+  })
+}

@@ -1,0 +1,31 @@
+/** GET /v1/models: the one model, under all its names. */
+import type { Hono } from 'hono'
+import type { Service } from './service'
+
+export function addModels(app: Hono, service: Service): void {
+  app.get('/v1/models', (c) =>
+    c.json({ object: 'list', data: service.settings.modelName.map((name) => modelOf(service, name)) }),
+  )
+  app.get('/v1/models/:name{.+}', (c) => {
+    const name = c.req.param('name')
+    service.checkName(name)
+    return c.json(modelOf(service, name))
+  })
+}
+
+/** OpenAI's fields, then those that a client needs to show pictures and boxes. */
+function modelOf({ model, created }: Service, id: string) {
+  const { generation, generationName, contextSize, parameters, encoder, image } = model.info
+  return {
+    id,
+    object: 'model',
+    created,
+    owned_by: 'qwenvl-native',
+    generation,
+    generation_name: generationName,
+    context_size: contextSize,
+    parameters,
+    vision: encoder !== undefined,
+    image: { factor: image.factor, min_pixels: image.minPixels, max_pixels: image.maxPixels },
+  }
+}

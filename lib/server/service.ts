@@ -1,0 +1,112 @@
+/** What the routes work with: the model under its names, and the requests that are under way. */
+import type { Context } from 'hono'
+import { QwenVLError } from '../errors'
+import type { GenerationStream, QwenVL, StreamPart } from '../index'
+import { HttpError } from './failure'
+import { MediaGate } from './media'
+import type { ServerSettings } from './options'
+
+export class Service {
+  readonly model: QwenVL
+  readonly settings: ServerSettings
+  /** When the model began to be served, in seconds. */
+  readonly created = Math.floor(Date.now() / 1000)
+  readonly #running = new Set<AbortController>()
+  #closing = false
+
+  constructor(model: QwenVL, settings: ServerSettings) {
+    this.model = model
+    this.settings = settings
+  }
+
+  /** The name that is told. */
+  get name(): string {
+    return this.settings.modelName[0] ?? ''
+  }
+
+  get closing(): boolean {
+    return this.#closing
+  }
+
+  /** @throws HttpError 404 for a name that the model has not */
+  checkName(name: string | undefined): void {
+    const { modelName } = this.settings
+    if (name === undefined || modelName.includes(name)) return
+    throw new HttpError(
+      404,
+      `The model \`${name.slice(0, 200)}\` does not exist. Here is: ${modelName.join(', ')}.`,
+      {
+        param: 'model',
+        code: 'model_not_found',
+      },
+    )
+  }
+
+  gate(): MediaGate {
+    return new MediaGate(this.settings)
+  }
+
+  /** Work for a request: its signal fires when the client leaves, when it takes too long, and when the server ends. */
+  begin(c: Context): Work {
+    if (this.#closing) throw closed()
+    const abort = new AbortController()
+    const client = c.req.raw.signal
+    const leave = () => abort.abort()
+    client.addEventListener('abort', leave, { once: true })
+    const { timeoutMs } = this.settings
+    const timer = setTimeout(() => abort.abort(tooSlow(timeoutMs)), timeoutMs)
+    this.#running.add(abort)
+    return {
+      signal: abort.signal,
+      cancel: leave,
+      end: () => {
+        clearTimeout(timer)
+        client.removeEventListener('abort', leave)
+        this.#running.delete(abort)
+      },
+    }
+  }
+
+  /** Takes no more work. */
+  close(): void {
+    this.#closing = true
+  }
+
+  /** Ends all work. */
+  cancel(): void {
+    for (const abort of this.#running) abort.abort(closed())
+  }
+}
+
+/** The work for one request. */
+export interface Work {
+  readonly signal: AbortSignal
+  /** Ends it: nobody waits for it any more. */
+  readonly cancel: () => void
+  /** To be called when it is over. Idempotent. */
+  readonly end: () => void
+}
+
+/**
+ * The parts of an answer up to its end. JSON that was cut off, or is against its schema, is given as it is: its finish
+ * reason tells, as the APIs have it.
+ */
+export async function* partsOf(stream: GenerationStream): AsyncGenerator<StreamPart, void, undefined> {
+  try {
+    yield* stream
+  } catch (error) {
+    const isOutput =
+      QwenVLError.isInstance(error) && ['OUTPUT_TRUNCATED', 'OUTPUT_INVALID'].includes(error.code)
+    if (!isOutput) throw error
+  }
+}
+
+function closed(): HttpError {
+  return new HttpError(503, 'The server is shutting down.', { code: 'shutting_down' })
+}
+
+function tooSlow(timeoutMs: number): HttpError {
+  return new HttpError(504, `The answer took longer than ${timeoutMs} ms. Ask for fewer tokens.`, {
+    code: 'timeout',
+  })
+}
