@@ -30,7 +30,7 @@ export async function serve(flags: ServeFlags, signal: AbortSignal): Promise<voi
     flags,
     signal,
     async (model) => {
-      const modelNames = flags.modelName.length > 0 ? flags.modelName : [nameOf(flags.model ?? '')]
+      const modelNames = flags.modelName.length > 0 ? flags.modelName : [nameOf(flags.model)]
       await using server = await startServer(model, {
         host,
         port,
@@ -56,6 +56,6 @@ function pick<K extends keyof ServeFlags>(flags: ServeFlags, names: readonly K[]
 }
 
 /** `Qwen3VL-4B-Q4_K_M.gguf` is Qwen3VL-4B-Q4_K_M; a model of Hugging Face keeps its reference. */
-function nameOf(model: string): string {
+function nameOf(model = 'built-in'): string {
   return model.startsWith('hf:') ? model.slice(3) : basename(model).replace(/(-00001-of-\d+)?\.gguf$/i, '')
 }
