@@ -98,10 +98,15 @@ export function generate(
               reject(new QwenVLError('DISPOSED', 'The model was disposed while it answered.'))
               return
             }
-            const { promptTokens, cachedTokens, completionTokens } = event
+            const { promptTokens, cachedTokens, completionTokens, guessedTokens, acceptedTokens } = event
             const finish = {
               finishReason: event.reason,
-              usage: { promptTokens, cachedTokens, completionTokens },
+              usage: {
+                promptTokens,
+                cachedTokens,
+                completionTokens,
+                ...(options.speculate !== undefined && { guessedTokens, acceptedTokens }),
+              },
               timings: { ...event.timings, decodeImageMs: prompt.decodeImageMs },
             }
             push({ type: 'finish', ...finish }, withoutCredit)
@@ -152,6 +157,7 @@ function nativeRequest(
     frequencyPenalty: options.frequencyPenalty ?? sampling.frequencyPenalty,
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     grammar: options.grammar ?? '',
+    speculate: options.speculate ?? 0,
     thought,
   }
 }

@@ -74,6 +74,10 @@ export interface Usage {
   readonly cachedTokens: number
   /** Generated tokens, the stop token included. */
   readonly completionTokens: number
+  /** With `speculate`: tokens that were guessed ahead. */
+  readonly guessedTokens?: number
+  /** With `speculate`: guessed tokens that became part of the answer. */
+  readonly acceptedTokens?: number
 }
 
 /** Wall-clock milliseconds of the phases of a request. */

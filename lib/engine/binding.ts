@@ -192,6 +192,8 @@ export interface GenerateRequest {
   readonly seed: number
   /** GBNF; empty string: none. */
   readonly grammar: string
+  /** Most tokens that are guessed ahead at a time; 0: none. */
+  readonly speculate: number
   /** Limit of the thought that the answer begins in. */
   readonly thought?: ThoughtLimit | undefined
 }
@@ -262,6 +264,9 @@ export type EngineEvent = { readonly engine: number } & (
       /** Prompt tokens whose KV cells were reused. */
       readonly cachedTokens: number
       readonly completionTokens: number
+      /** Tokens that were guessed and computed ahead, and how many of them became part of the answer. */
+      readonly guessedTokens: number
+      readonly acceptedTokens: number
       readonly timings: NativeTimings
     }
   | {

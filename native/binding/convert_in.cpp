@@ -176,6 +176,7 @@ GenerateParams generate(const Napi::Object & object) {
                        integer<uint32_t>(object, "seed", 0, std::numeric_limits<uint32_t>::max()),
                        text(object, "grammar"),
                        thought(object.Get("thought"))};
+    params.speculate = integer(object, "speculate", 0, kMaxInt);
     if (params.sampling.repetition_penalty <= 0) {
         refuse("repetitionPenalty", "above 0");
     }

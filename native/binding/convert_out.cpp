@@ -115,6 +115,8 @@ struct EventWriter {
         object.Set("promptTokens", event.prompt_tokens);
         object.Set("cachedTokens", event.cached_tokens);
         object.Set("completionTokens", event.completion_tokens);
+        object.Set("guessedTokens", event.guessed_tokens);
+        object.Set("acceptedTokens", event.accepted_tokens);
         auto timings = Napi::Object::New(env);
         timings.Set("queueMs", event.timings.queue_ms);
         timings.Set("encodeMs", event.timings.encode_ms);

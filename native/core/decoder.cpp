@@ -55,7 +55,7 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
     // Sizes buffers; one memory takes sequences beyond it.
     options.n_seq_max = static_cast<uint32_t>(params.parallel);
     options.kv_unified = !params.deterministic;
-    options.n_outputs_max = static_cast<uint32_t>(params.parallel);
+    options.n_outputs_max = static_cast<uint32_t>(params.parallel + kMostGuesses);
     options.n_threads = threads;
     options.n_threads_batch = threads;
     options.type_k = cache_type(params.cache_type);

@@ -33,6 +33,9 @@ class TokenBatch {
 
 class Decoder {
   public:
+    // Most tokens with logits in a batch, beyond one for each sequence that runs: room for guesses.
+    static constexpr int kMostGuesses = 16;
+
     // What became of a batch. Unless it is Done, the memory of its sequences holds parts of it.
     enum class Outcome { Done, NoRoom, Aborted, Failed };
 

@@ -81,6 +81,8 @@ struct End {
     int prompt_tokens = 0;
     int cached_tokens = 0;
     int completion_tokens = 0;
+    int guessed_tokens = 0;   // computed ahead
+    int accepted_tokens = 0;  // of these, the ones that became part of the answer
     Timings timings;
 };
 struct RequestError {

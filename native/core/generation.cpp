@@ -29,6 +29,12 @@ Generation::Generation(std::shared_ptr<Request> request, const Model & model, En
             sampler_.accept_prompt(token);
         }
     }
+    if (params_.speculate > 0 && !model.has_state()) {  // a recurrent state cannot forget a wrong guess
+        lookup_.emplace(static_cast<size_t>(params_.speculate));
+        for (const auto & item : items_) {
+            lookup_->push(item.token);
+        }
+    }
 }
 
 Generation::~Generation() {
@@ -194,7 +200,22 @@ void Generation::sample(float * logits, int n_vocab) {
         const int32_t position = params_.position + completion_tokens_ - 1;
         items_.push_back({token, {}, position, 1, 0, 0});
         cells_++;
+        if (lookup_) {
+            lookup_->push(token);
+        }
     }
+}
+
+std::vector<int32_t> Generation::guess(int room) const {
+    const int left = params_.max_tokens > 0 ? params_.max_tokens - completion_tokens_ - 1 : room;
+    const int most = std::min({room, left, context_size_ - cells_});
+    return lookup_ && most > 0 ? lookup_->guess(static_cast<size_t>(most)) : std::vector<int32_t>{};
+}
+
+void Generation::judge(size_t guessed, size_t right) {
+    guessed_tokens_ += static_cast<int>(guessed);
+    accepted_tokens_ += static_cast<int>(right);
+    lookup_->judge(guessed, right);
 }
 
 bool Generation::is_stop(int32_t token) const {
@@ -224,7 +245,8 @@ void Generation::finish() {
     if (!admitted_) {
         timings_.queue_ms = milliseconds_since(request_->submitted);
     }
-    emit_({request_->id, End{reason_, prompt_tokens_, cached_tokens_, completion_tokens_, timings_}});
+    emit_({request_->id, End{reason_, prompt_tokens_, cached_tokens_, completion_tokens_, guessed_tokens_,
+                             accepted_tokens_, timings_}});
 }
 
 void Generation::admitted() {

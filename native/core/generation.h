@@ -5,6 +5,7 @@
 #include "encoder.h"
 #include "event.h"
 #include "model.h"
+#include "prompt_lookup.h"
 #include "request.h"
 #include "sampler.h"
 #include "sequence.h"
@@ -12,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace qvl {
@@ -42,6 +44,9 @@ class Generation {
 
     // The logits behind the last item: chooses the token that follows, and adds it unless the answer ends. Throws Error.
     void sample(float * logits, int n_vocab);
+    // Tokens that may follow the last item, at most `room`: if they are computed with it, they need not be later.
+    std::vector<int32_t> guess(int room) const;
+    void judge(size_t guessed, size_t right);
 
     bool finished() const { return !reason_.empty(); }
     bool started() const { return completion_tokens_ > 0; }
@@ -79,6 +84,7 @@ class Generation {
     int32_t cells_ = 0;
     Sampler sampler_;
     TextOutput output_;
+    std::optional<PromptLookup> lookup_;
     std::map<size_t, Rows> rows_;  // of pictures that were asked for
     size_t reached_ = 0;           // items, ever
     int images_ = 0;
@@ -88,6 +94,8 @@ class Generation {
     int prompt_tokens_ = 0;
     int cached_tokens_ = 0;
     int completion_tokens_ = 0;
+    int guessed_tokens_ = 0;
+    int accepted_tokens_ = 0;
     Timings timings_;
     Clock::time_point generating_since_{};
 };

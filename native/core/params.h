@@ -91,6 +91,7 @@ struct GenerateParams {
     int logprobs;  // -1: none
     int32_t pad_token;
     SamplingParams sampling;
+    int speculate = 0;  // most tokens that are guessed ahead at a time
 };
 
 struct EncodeParams {

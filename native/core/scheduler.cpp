@@ -54,12 +54,30 @@ std::vector<Scheduler::Part> Scheduler::plan() {
         room -= static_cast<int>(end - begin);
         run->served = turns_;
     }
+    if (!params_.deterministic) {
+        speculate(parts, room);
+    }
     if (solo_turns_ > 0 && !parts.empty()) {
         std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(turns_ % parts.size()), parts.end());
         parts.erase(parts.begin() + 1, parts.end());
         solo_turns_--;
     }
     return parts;
+}
+
+// Answers that repeat something take the room that is left; a token that was guessed right costs no step of its own.
+void Scheduler::speculate(std::vector<Part> & parts, int room) const {
+    int cells = memory_.free_cells();
+    for (const Part & part : parts) {
+        cells -= static_cast<int>(part.end - part.begin);
+    }
+    room = std::min({room, cells, Decoder::kMostGuesses});
+    for (Part & part : parts) {
+        if (room > 0 && generates(*part.run)) {
+            part.guessed = part.run->generation->guess(room);
+            room -= static_cast<int>(part.guessed.size());
+        }
+    }
 }
 
 // Whose prompt can go on, the next one first.
@@ -124,6 +142,10 @@ bool Scheduler::compute(std::vector<Part> parts) {
             const int index = batch.add(items[i], part.run->sequence, last);
             part.logits = last ? index : -1;
         }
+        int32_t position = items.back().position;
+        for (const int32_t token : part.guessed) {
+            batch.add({token, {}, ++position, 1, 0, 0}, part.run->sequence, true);
+        }
     }
     const Baton::Turn turn(baton_, Baton::kDecoder);
     const auto start = Clock::now();
@@ -164,16 +186,35 @@ void Scheduler::keep(const std::vector<Part> & parts, double ms) {
         }
         generation.reached(part.end, false);
     }
-    for (Part part : parts) {
+    for (const Part & part : parts) {
         if (part.logits >= 0) {
             sample(part);
         }
     }
 }
 
-void Scheduler::sample(Part & part) {
+// One token, and one more for every guess that was right.
+void Scheduler::sample(const Part & part) {
+    auto & generation = *part.run->generation;
+    const int sequence = part.run->sequence;
+    sample_with(part, part.logits);
+    size_t right = 0;
+    while (right < part.guessed.size() && generates(*part.run) &&
+           generation.items().back().token == part.guessed[right]) {
+        right++;
+        memory_.append(sequence, generation.items().back());
+        generation.reached(generation.items().size(), false);
+        sample_with(part, part.logits + static_cast<int>(right));
+    }
+    if (!part.guessed.empty()) {
+        generation.judge(part.guessed.size(), right);
+        memory_.drop_from(sequence, memory_.at(sequence).position_after(memory_.at(sequence).size()));
+    }
+}
+
+void Scheduler::sample_with(const Part & part, int index) {
     try {
-        float * logits = decoder_.logits(part.logits);
+        float * logits = decoder_.logits(index);
         if (logits == nullptr || std::isnan(logits[0])) {
             memory_.clear();  // who runs beside it computes anew
             for (auto & run : roster_.running()) {

@@ -33,15 +33,18 @@ class Scheduler {
         Running * run;
         size_t begin;
         size_t end;
-        int logits = -1;  // index in the batch
+        std::vector<int32_t> guessed = {};  // tokens that may follow
+        int logits = -1;                    // index in the batch; those of the guessed tokens follow
     };
     std::vector<Part> plan();
+    void speculate(std::vector<Part> & parts, int room) const;
     bool generates(const Running & run) const;
     std::vector<Running *> prompts();
     size_t text_end(const Running & run, size_t begin, int most) const;
     bool compute(std::vector<Part> parts);
     void keep(const std::vector<Part> & parts, double ms);
-    void sample(Part & part);
+    void sample(const Part & part);
+    void sample_with(const Part & part, int index);
     bool compute_picture();
     void compute_rows(Running & run, const std::vector<float> & rows);
     void make_room();

@@ -211,6 +211,105 @@ TEST(pictures_that_follow_each_other_closely_are_all_encoded) {
     }
 }
 
+TEST(the_next_picture_is_encoded_while_what_stands_before_it_is_computed) {
+    EngineParams with = params();
+    with.parallel = 1;
+    with.batch_size = 1;  // so that the text takes a while
+    with.cache.memory_bytes = 1 << 20;
+    Running running(with);
+    const auto shown = [](const char * hash, int32_t t) {
+        ImageSegment image = picture();
+        image.hash = hash;
+        image.cache = Keep::memory;
+        image.positions = {t, t, t, t, t, t, t + 1, t + 1, t, t + 1, t, t + 1};
+        return image;
+    };
+    GenerateParams generate = prompt({1}, 1);
+    generate.segments.push_back(shown("first", 1));
+    generate.segments.push_back(TextSegment{text(400, 2), 3});
+    generate.segments.push_back(shown("second", 403));
+    generate.segments.push_back(TextSegment{{2}, 405});
+    generate.position = 406;
+    running.submit(1, generate);
+    running.events.wait<ImageEncoded>(1);
+    running.submit(2, EncodeParams{shown("second", 403)});
+    running.events.wait<End>(1);
+    running.events.wait<End>(2);
+    std::vector<int64_t> seen;  // who was told of the second picture, in their order
+    for (const auto & event : running.events.events()) {
+        const auto * encoded = std::get_if<ImageEncoded>(&event.body);
+        if ((encoded && encoded->index == 1) || std::holds_alternative<EmbeddingReady>(event.body)) {
+            seen.push_back(event.request);
+        }
+        CHECK(!encoded || encoded->source == Source::encoder);  // not the second request's
+    }
+    CHECK(seen == (std::vector<int64_t>{2, 1}));
+}
+
+// What a thought is closed with is forced: here a part of the prompt once more.
+GenerateParams repeating(int32_t first, int speculate) {
+    constexpr size_t kRepeated = 60;
+    GenerateParams generate = prompt(text(100, first), kRepeated + 20);
+    generate.sampling.thought = {0, 250, text(kRepeated, first)};
+    generate.speculate = speculate;
+    return generate;
+}
+
+TEST(guessed_tokens_change_nothing_in_the_text) {
+    std::map<int64_t, std::vector<int32_t>> plain;
+    for (const int64_t id : {1, 2, 3, 4}) {
+        Running quiet;
+        quiet.submit(id, repeating(static_cast<int32_t>(id), 0));
+        quiet.events.wait<End>(id);
+        plain[id] = quiet.events.tokens(id);
+        CHECK_EQ(quiet.events.get<End>(id).guessed_tokens, 0);
+    }
+    EngineParams with = params();
+    with.context_size = 1024;
+    Running running(with);
+    for (const int64_t id : {1, 2, 3, 4}) {
+        running.submit(id, repeating(static_cast<int32_t>(id), 8));
+    }
+    for (const int64_t id : {1, 2, 3, 4}) {
+        running.events.wait<End>(id);
+        const auto end = running.events.get<End>(id);
+        CHECK(running.events.tokens(id) == plain[id]);
+        CHECK(end.accepted_tokens > 40);
+        CHECK(end.accepted_tokens <= end.guessed_tokens);
+        CHECK_EQ(end.completion_tokens, 80);
+    }
+    // Wrong guesses left nothing behind: who goes on from there goes on as if there had been none.
+    auto next = text(100, 1);
+    next.insert(next.end(), plain[1].begin(), plain[1].end());
+    Running quiet;
+    quiet.submit(5, prompt(next, 20));
+    running.submit(5, prompt(next, 20));
+    quiet.events.wait<End>(5);
+    running.events.wait<End>(5);
+    CHECK_EQ(running.events.get<End>(5).cached_tokens, 179);
+    CHECK(running.events.tokens(5) == quiet.events.tokens(5));
+}
+
+TEST(guesses_take_no_room_from_others) {
+    Running running;
+    for (const int64_t id : {1, 2, 3}) {  // 540 cells of 512
+        running.submit(id, repeating(static_cast<int32_t>(id), 16));
+    }
+    for (const int64_t id : {1, 2, 3}) {
+        running.events.wait<End>(id);
+        CHECK_EQ(running.events.get<End>(id).reason, "length");
+    }
+}
+
+TEST(a_deterministic_answer_is_not_guessed) {
+    EngineParams with = params();
+    with.deterministic = true;
+    Running running(with);
+    running.submit(1, repeating(1, 8));
+    running.events.wait<End>(1);
+    CHECK_EQ(running.events.get<End>(1).guessed_tokens, 0);
+}
+
 int main() {
     load_backends("");
     return check::run();

@@ -52,6 +52,7 @@ const generateRequest = {
   frequencyPenalty: 0,
   seed: 0,
   grammar: '',
+  speculate: 0,
 } as const
 const encodeRequest = {
   kind: 'encode',

@@ -84,6 +84,7 @@ const goodOptions: Record<string, (value: unknown) => boolean> = {
   priority: (value) => value === 7 || value === -1,
   stop: (value) => value === 'x' || Array.isArray(value),
   logprobs: (value) => value === true || value === 7,
+  speculate: (value) => value === 7,
   ignoreEos: (value) => value === true,
   addVisionId: (value) => value === true,
   specialTokens: () => false,

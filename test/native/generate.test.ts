@@ -84,6 +84,30 @@ describe('usage', () => {
   })
 })
 
+describe('speculation', () => {
+  const list = { maxTokens: 80, grammar: 'root ::= "red, green and blue. " root' }
+
+  test.each([
+    ['greedy', 20, { temperature: 0 }],
+    ['sampled', 0, { temperature: 1, seed: 7 }],
+    ['with a text that ends it', 0, { temperature: 0, stop: 'e. red, green and b' }],
+  ])('guesses change nothing in an answer, %s', async (_, least, options) => {
+    const plain = await vl.chat('Colours?', { ...list, ...options })
+    const guessed = await vl.chat('Colours?', { ...list, ...options, speculate: 8 })
+    const { guessedTokens, acceptedTokens, ...usage } = guessed.usage
+    expect(essence(guessed)).toEqual(essence(plain))
+    expect(usage).toEqual({ ...plain.usage, cachedTokens: expect.any(Number) })
+    expect(acceptedTokens).toBeGreaterThanOrEqual(least)
+    expect(guessedTokens).toBeGreaterThanOrEqual(acceptedTokens ?? NaN)
+  })
+
+  test('the context is the limit there too', async () => {
+    const { grammar } = list
+    const { usage } = await vl.chat('Colours?', { grammar, temperature: 0, speculate: 16 })
+    expect(usage.promptTokens + usage.completionTokens).toBe(vl.info.contextSize + 1)
+  })
+})
+
 describe('sampling', () => {
   const random = { maxTokens: 24, temperature: 1, topK: 0, topP: 1, minP: 0, ignoreEos: true } as const
 

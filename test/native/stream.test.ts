@@ -59,6 +59,7 @@ describe('a reader that stops', () => {
           frequencyPenalty: 0,
           seed: 0,
           grammar: '',
+          speculate: 0,
         },
         (event) => {
           if (event.type === 'text' && ++texts === 256) wake()
