@@ -9,7 +9,7 @@
  * (half an hour). An edit goes with those that follow it and name no test: they are one change.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -72,6 +72,9 @@ function judge(change) {
 
 /** What git has or would take, and the fetched llama.cpp; what was built there before is kept. */
 function copyRepository() {
+  const kept = ['build', '.llama.cpp', 'dist']
+  const stale = existsSync(copy) ? readdirSync(copy).filter((name) => !kept.includes(name)) : []
+  for (const name of stale) rmSync(join(copy, name), { recursive: true })
   const list = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
   for (const file of list.split('\0').filter(Boolean)) {
     if (!existsSync(join(root, file))) continue
@@ -82,7 +85,6 @@ function copyRepository() {
     if (existsSync(join(copy, folder))) continue
     cpSync(join(root, folder), join(copy, folder), { recursive: true, preserveTimestamps: true })
   }
-  rmSync(join(copy, 'node_modules'), { force: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
   run('npm', ['run', '--silent', 'build:ts'])
 }
