@@ -6,9 +6,7 @@ export default tseslint.config(
     ignores: [
       'dist/',
       'build/',
-      'build-bench/',
-      'build-peers/',
-      'build-edits/',
+      'build-*/',
       'prebuilds/',
       '.llama.cpp/',
       'coverage/',

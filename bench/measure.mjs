@@ -40,6 +40,15 @@ export function peakMemory(pid) {
   }
 }
 
+/** CPU time that a process has taken so far, user and system, in ms; Linux. */
+export function cpuTime(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  const ticksPerSecond = 100
+  return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1000
+}
+
 /** Runs `work` and tells how late the event loop's timers were meanwhile, in ms. Includes the 1 ms timer itself. */
 export async function withLoopDelay(work) {
   const histogram = monitorEventLoopDelay({ resolution: 1 })

@@ -1,6 +1,6 @@
 /**
- * Builds llama-bench, llama-mtmd-cli and llama-server of the pinned llama.cpp into build-peers/, with the settings of
- * our developer build (native CPU flags, static, no OpenMP), so that a difference is ours and not the compiler's.
+ * Builds llama-bench and llama-server of the pinned llama.cpp into build-peers/, with the settings of our developer build
+ * (native CPU flags, static, no OpenMP), so that a difference is ours and not the compiler's.
  *
  *   node bench/peers.mjs [--jobs N]
  *
@@ -16,7 +16,7 @@ import { fetchLlama } from '../scripts/fetch-llama.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'build-peers')
-const programs = ['llama-bench', 'llama-mtmd-cli', 'llama-server']
+const programs = ['llama-bench', 'llama-server']
 
 const settings = {
   CMAKE_BUILD_TYPE: 'Release',

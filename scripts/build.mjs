@@ -5,7 +5,7 @@
  *   node scripts/build.mjs --cuda             … with CUDA (also --vulkan, --metal; --no-metal on macOS)
  *   node scripts/build.mjs --release          portable, into prebuilds/<platform>-<arch>/
  *   node scripts/build.mjs --debug            unoptimised, into build/with-debug/ (load it by QWENVL_NATIVE_PATH)
- *   node scripts/build.mjs --sanitize=address into build/with-sanitizer/
+ *   node scripts/build.mjs --sanitize=address in our code, into build-address/ (likewise)
  *   --tests  also test/cpp     --jobs=N  parallel compilers     --force  even if nothing changed
  */
 import { execFile, spawn } from 'node:child_process'
@@ -73,8 +73,9 @@ async function main() {
 function planOf({ release, debug, sanitize, tests, cuda, vulkan, metal, 'no-metal': noMetal }) {
   const folder = join(
     root,
-    'build',
-    release ? 'prebuild' : sanitize ? 'with-sanitizer' : debug ? 'with-debug' : '',
+    // Beside build/, so that a compiler cache gives the objects that are the same: all of llama.cpp.
+    sanitize ? `build-${sanitize.replace(',', '-')}` : 'build',
+    release ? 'prebuild' : debug ? 'with-debug' : '',
   )
   const config = debug ? 'Debug' : 'Release'
   const on = (value) => (value ? 'ON' : 'OFF')

@@ -1,0 +1,21 @@
+/**
+ * Our side in a process of its own: loads, answers one question about one picture, waits. For memory, for what a restart
+ * costs, for what an idle model takes. The argument is JSON: { load, picture, question, maxTokens, idleMs }.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { QwenVL, image, user } from 'qwenvl-native'
+
+const { load, picture, question, maxTokens, idleMs = 0 } = JSON.parse(process.argv[2])
+const vl = await QwenVL.load(load)
+const started = performance.now()
+const stream = vl.stream([user(image(picture), question)], { maxTokens, ignoreEos: true, temperature: 0 })
+let firstTokenMs
+for await (const part of stream) {
+  if (part.type === 'text') firstTokenMs ??= performance.now() - started
+}
+const { images } = await stream.result
+const before = process.cpuUsage()
+await pause(idleMs)
+const { user: own, system } = process.cpuUsage(before)
+await vl.dispose()
+console.log(JSON.stringify({ firstTokenMs, images, idleCpuMs: (own + system) / 1000 }))
