@@ -10,6 +10,7 @@ rmSync(join(root, 'dist'), { recursive: true, force: true })
 const tsc = join(createRequire(import.meta.url).resolve('typescript/package.json'), '../bin/tsc')
 for (const args of [
   [tsc, '-p', 'tsconfig.json'],
+  [join(root, 'scripts/page.mjs')],
   [join(root, 'scripts/build.mjs'), '--release'],
 ]) {
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })

@@ -32,6 +32,7 @@ function compileTypeScript() {
     return
   }
   node(join(compiler, '../bin/tsc'), '-p', 'tsconfig.json')
+  if (!process.exitCode) node(join(root, 'scripts/page.mjs'))
 }
 
 function node(...args) {

@@ -30,7 +30,7 @@ export function drawOverlay(items: readonly Drawable[], { width, height }: Size)
 }
 
 /** Steps of the golden angle: however many there are, no two are alike. Dark enough for white letters. */
-function colourOf(index: number): string {
+export function colourOf(index: number): string {
   return `hsl(${((index * 137.508) % 360).toFixed(1)}, 90%, 38%)`
 }
 

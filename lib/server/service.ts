@@ -55,6 +55,7 @@ export class Service {
     client.addEventListener('abort', leave, { once: true })
     const { timeoutMs } = this.settings
     const timer = setTimeout(() => abort.abort(tooSlow(timeoutMs)), timeoutMs)
+    timer.unref() // a server keeps its process alive, the limit of an answer need not
     this.#running.add(abort)
     return {
       signal: abort.signal,

@@ -20,7 +20,8 @@ import { startHub } from '../support/hub'
 import type { FakeHub } from '../support/hub'
 import { cli, fixture, root, run, withModel } from './program'
 
-const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+const guides = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const documents = ['README.md', ...guides.map((name) => `docs/${name}`)]
 const read = (name: string) => readFileSync(join(root, name), 'utf8')
 const project = mkdtempSync(join(tmpdir(), 'qwenvl-docs-'))
 

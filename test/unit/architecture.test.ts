@@ -47,6 +47,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   adapters: ['root', 'errors'],
   server: ['root', 'errors'],
+  // Runs in a browser.
+  'server/page': ['generations', 'grounding'],
   cli: ['root', 'errors', 'abort', 'prompt', 'models', 'server'],
 }
 
