@@ -16,6 +16,7 @@ export interface ServeFlags extends ModelFlags {
   readonly fileRoot?: string
   readonly maxBodyBytes?: number
   readonly maxMedia?: number
+  readonly rateLimit?: number
   readonly timeoutMs?: number
   readonly graceMs?: number
   readonly parallel?: number
@@ -24,7 +25,7 @@ export interface ServeFlags extends ModelFlags {
 
 export async function serve(flags: ServeFlags, signal: AbortSignal): Promise<void> {
   const { host, port, apiKey, withoutKey, corsOrigin, parallel, allowPrivateAddresses } = flags
-  const limits = pick(flags, ['fileRoot', 'maxBodyBytes', 'maxMedia', 'timeoutMs', 'graceMs'])
+  const limits = pick(flags, ['fileRoot', 'maxBodyBytes', 'maxMedia', 'rateLimit', 'timeoutMs', 'graceMs'])
   const loading = { allowPrivateAddresses, ...(parallel !== undefined && { parallel }) }
   await withModel(
     flags,

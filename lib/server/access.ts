@@ -48,7 +48,8 @@ function isApi(c: Context): boolean {
   return c.req.method !== 'GET' || /^\/(v1|metrics)(\/|$)/.test(c.req.path)
 }
 
-function keyOf(c: Context): string | undefined {
+/** The key that a client shows. */
+export function keyOf(c: Context): string | undefined {
   return /^Bearer\s+(.+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? c.req.header('x-api-key')
 }
 

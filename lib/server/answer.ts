@@ -15,6 +15,8 @@ export interface Answer {
   /** Of the text, without the thought and the calls. */
   readonly logprobs: TokenLogprob[]
   readonly images: ImageReport[]
+  /** All that was generated. */
+  readonly tokens: number[]
   finishReason: FinishReason
   usage: Usage
   timings: Timings | undefined
@@ -29,6 +31,7 @@ export function emptyAnswer(): Answer {
     calls: [],
     logprobs: [],
     images: [],
+    tokens: [],
     finishReason: 'cancelled',
     usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
     timings: undefined,
@@ -38,6 +41,7 @@ export function emptyAnswer(): Answer {
 
 /** Adds a part to what came before. */
 export function addPart(answer: Answer, part: StreamPart): void {
+  if ('tokens' in part && Array.isArray(part.tokens)) answer.tokens.push(...(part.tokens as number[]))
   switch (part.type) {
     case 'image': {
       const { type: _, index: __, ...report } = part
@@ -76,4 +80,32 @@ export async function gather(parts: AsyncIterable<StreamPart>): Promise<Answer> 
 /** Only the first of several calls, for clients that can do one at a time. */
 export async function* withOneCall(parts: AsyncIterable<StreamPart>): AsyncGenerator<StreamPart, void> {
   for await (const part of parts) if (part.type !== 'tool-call' || part.index === 0) yield part
+}
+
+/** What the APIs have no words for: what the model saw of the pictures. */
+export function imagesOf(images: readonly ImageReport[]) {
+  return {
+    images: images.map(({ original, processed, tokens, encodeMs, cached }) => ({
+      original: original ?? null,
+      processed,
+      tokens,
+      encode_ms: encodeMs,
+      cached,
+    })),
+  }
+}
+
+/** And where the time went. */
+export function timingsOf({ timings }: Answer) {
+  if (!timings) return {}
+  const { queueMs, decodeImageMs, encodeMs, prefillMs, generateMs } = timings
+  return {
+    timings: {
+      queue_ms: queueMs,
+      decode_image_ms: decodeImageMs,
+      encode_ms: encodeMs,
+      prefill_ms: prefillMs,
+      generate_ms: generateMs,
+    },
+  }
 }

@@ -8,9 +8,14 @@ import { cors } from 'hono/cors'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { accessRules } from './access'
 import { addChat } from './chat'
-import { HttpError, failureOf, openaiError } from './failure'
+import { addEmbeddings } from './embeddings'
+import { HttpError, anthropicError, failureOf, openaiError } from './failure'
 import { addFiles } from './files'
+import { addMessages } from './messages'
 import { addModels } from './models'
+import { rateLimit } from './rates'
+import { addResponses } from './responses'
+import { addTokens } from './tokens'
 import type { Service } from './service'
 
 /** Where the web page's files lie, once they are built. */
@@ -22,7 +27,8 @@ export function createApp(service: Service, log: (error: unknown) => void): Hono
   app.onError((error, c) => {
     const failure = failureOf(error)
     if (failure.status === 500) log(error)
-    return c.json(openaiError(failure), failure.status as ContentfulStatusCode, failure.headers ?? {})
+    const form = c.req.path.startsWith('/v1/messages') ? anthropicError : openaiError
+    return c.json(form(failure), failure.status as ContentfulStatusCode, failure.headers ?? {})
   })
   app.notFound((c) => {
     throw new HttpError(404, `Unknown request URL: ${c.req.method} ${c.req.path}`, { code: 'unknown_url' })
@@ -31,12 +37,21 @@ export function createApp(service: Service, log: (error: unknown) => void): Hono
   app.get('/health', (c) =>
     c.json({ status: service.closing ? 'closing' : 'ok' }, service.closing ? 503 : 200),
   )
+  app.use(service.metrics.countRequests)
   if (settings.corsOrigin.length > 0) app.use(corsOf(settings.corsOrigin))
   app.use(accessRules(settings))
   if (existsSync(page)) addFiles(app, page)
+  app.get('/metrics', async (c) =>
+    c.body(await service.metrics.text(), 200, { 'content-type': service.metrics.type }),
+  )
+  if (settings.rateLimit > 0) app.use(rateLimit(settings.rateLimit))
   app.use(bodyLimit({ maxSize: settings.maxBodyBytes, onError: () => tooLarge(settings.maxBodyBytes) }))
   addModels(app, service)
   addChat(app, service)
+  addResponses(app, service)
+  addMessages(app, service)
+  addEmbeddings(app, service)
+  addTokens(app, service)
   return app
 }
 
@@ -47,6 +62,5 @@ function corsOf(origins: readonly string[]): MiddlewareHandler {
 function tooLarge(maxBytes: number): never {
   throw new HttpError(413, `The request has more than ${maxBytes} bytes. Send smaller pictures.`, {
     code: 'request_too_large',
-    headers: { connection: 'close' },
   })
 }

@@ -2,34 +2,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { z } from 'zod'
-import type {
-  FinishReason,
-  GenerateOptions,
-  ImageReport,
-  Message,
-  StreamPart,
-  TokenLogprob,
-  ToolChoice,
-} from '../index'
-import { addPart, emptyAnswer, gather, withOneCall } from './answer'
+import type { FinishReason, GenerateOptions, StreamPart, TokenLogprob, ToolChoice } from '../index'
+import { addPart, emptyAnswer, gather, imagesOf, timingsOf, withOneCall } from './answer'
 import type { Answer } from './answer'
 import { readBody } from './body'
+import { messageList, readMessages } from './conversation'
 import { dataFrame, eventStream } from './events'
 import { openaiError } from './failure'
-import { partsOf } from './service'
+import type { Failure } from './failure'
 import type { Service } from './service'
 import { given, ignored, sampling, samplingOptions, toolList, unsupported } from './wire'
-
-const messageSchema = z.looseObject(
-  {
-    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool'], {
-      error: "'system', 'developer', 'user', 'assistant' or 'tool'",
-    }),
-    content: z.unknown().optional(),
-    reasoning: z.string().nullish(),
-  },
-  { error: 'a message: { role, content }' },
-)
 
 const choiceSchema = z.union(
   [
@@ -60,9 +42,7 @@ const formatSchema = z.discriminatedUnion(
 
 const schema = z.strictObject({
   ...sampling,
-  messages: z
-    .array(messageSchema, { error: 'an array of messages' })
-    .min(1, { error: 'at least one message' }),
+  messages: messageList,
   max_tokens: given.count,
   max_completion_tokens: given.count,
   stop: given.texts,
@@ -94,18 +74,12 @@ export function addChat(app: Hono, service: Service): void {
   app.post('/v1/chat/completions', async (c) => {
     const request = await readBody(c, schema)
     service.checkName(request.model)
-    const messages = await messagesOf(service, request)
-    const work = service.begin(c)
-    const stream = service.model.stream(messages, { ...optionsOf(request), signal: work.signal })
-    const parts = request.parallel_tool_calls === false ? withOneCall(partsOf(stream)) : partsOf(stream)
+    const messages = await readMessages(request.messages, service.gate())
+    const { work, parts: all } = service.answer(c, messages, optionsOf(request))
+    const parts = request.parallel_tool_calls === false ? withOneCall(all) : all
     const head = new Head(service, request)
-    if (request.stream) {
-      const form = {
-        ping: ': ping\n\n',
-        failure: (failure: Parameters<typeof openaiError>[0]) => dataFrame(openaiError(failure)),
-      }
+    if (request.stream)
       return eventStream(frames(head, parts, request.stream_options?.include_usage ?? false), form, work)
-    }
     try {
       return c.json(head.completion(await gather(parts)))
     } finally {
@@ -114,21 +88,7 @@ export function addChat(app: Hono, service: Service): void {
   })
 }
 
-async function messagesOf(service: Service, { messages }: ChatRequest): Promise<Message[]> {
-  const gate = service.gate()
-  const read: unknown[] = []
-  for (const [index, message] of messages.entries()) {
-    // What clients send back of an answer, and what no model reads.
-    const { reasoning, refusal: _, annotations: __, audio: ___, function_call: ____, ...rest } = message
-    read.push({
-      ...rest,
-      role: message.role === 'developer' ? 'system' : message.role,
-      content: await gate.content(message.content, `messages[${index}].content`),
-      ...(reasoning != null && rest['reasoning_content'] == null && { reasoning_content: reasoning }),
-    })
-  }
-  return read as Message[] // the library checks them
-}
+const form = { ping: ': ping\n\n', failure: (failure: Failure) => dataFrame(openaiError(failure)) }
 
 function optionsOf(request: ChatRequest): GenerateOptions {
   const {
@@ -291,30 +251,4 @@ function usageOf({ usage, reasoningTokens }: Answer) {
 /** What OpenAI's objects have no words for. */
 function extrasOf(answer: Answer) {
   return { ...(answer.images.length > 0 && imagesOf(answer.images)), ...timingsOf(answer) }
-}
-
-function imagesOf(images: readonly ImageReport[]) {
-  return {
-    images: images.map(({ original, processed, tokens, encodeMs, cached }) => ({
-      original: original ?? null,
-      processed,
-      tokens,
-      encode_ms: encodeMs,
-      cached,
-    })),
-  }
-}
-
-function timingsOf({ timings }: Answer) {
-  if (!timings) return {}
-  const { queueMs, decodeImageMs, encodeMs, prefillMs, generateMs } = timings
-  return {
-    timings: {
-      queue_ms: queueMs,
-      decode_image_ms: decodeImageMs,
-      encode_ms: encodeMs,
-      prefill_ms: prefillMs,
-      generate_ms: generateMs,
-    },
-  }
 }

@@ -11,6 +11,12 @@ export interface EventForm {
   readonly failure: (failure: Failure) => string
 }
 
+/** An event of an API that names its events. */
+export interface ServerEvent {
+  readonly type: string
+  readonly [field: string]: unknown
+}
+
 /** Silence after which a ping is sent, and after which the headers are, in ms. */
 const silenceMs = 10_000
 
@@ -89,4 +95,9 @@ async function withinSilence<T>(promise: Promise<T>): Promise<T | undefined> {
 /** An event with JSON in it. */
 export function dataFrame(value: unknown): string {
   return `data: ${JSON.stringify(value)}\n\n`
+}
+
+/** The same with its name beside it. */
+export function namedFrame(value: ServerEvent): string {
+  return `event: ${value.type}\n${dataFrame(value)}`
 }

@@ -80,3 +80,19 @@ function typeOf(status: number): string {
 export function openaiError({ type, code, param, message }: Failure) {
   return { error: { message, type, param, code } }
 }
+
+/** Anthropic's error object. */
+export function anthropicError({ status, message, param }: Failure) {
+  const type = anthropicTypes[status] ?? (status >= 500 ? 'api_error' : 'invalid_request_error')
+  return { type: 'error', error: { type, message: param === null ? message : `${param}: ${message}` } }
+}
+
+const anthropicTypes: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+}

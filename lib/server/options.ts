@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly maxBodyBytes?: number
   /** Most pictures and videos of a request. Default 100. */
   readonly maxMedia?: number
+  /** Most requests of a client (a key, else an address) in a minute; 0: any number. Default 0. */
+  readonly rateLimit?: number
   /** Most milliseconds for an answer. Default 10 minutes. */
   readonly timeoutMs?: number
   /** Milliseconds that answers under way get when the server is closed. Default 10 000. */
@@ -60,6 +62,7 @@ const schema = z.strictObject({
   corsOrigin: strings.default([]),
   maxBodyBytes: whole(1024, 2 ** 30).default(50e6),
   maxMedia: whole(0, 1e6).default(100),
+  rateLimit: whole(0, 1e6).default(0),
   timeoutMs: whole(1, longest).default(600_000),
   graceMs: whole(0, longest).default(10_000),
 })

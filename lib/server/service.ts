@@ -1,9 +1,10 @@
 /** What the routes work with: the model under its names, and the requests that are under way. */
 import type { Context } from 'hono'
 import { QwenVLError } from '../errors'
-import type { GenerationStream, QwenVL, StreamPart } from '../index'
+import type { GenerateOptions, GenerationStream, Message, QwenVL, StreamPart } from '../index'
 import { HttpError } from './failure'
 import { MediaGate } from './media'
+import { Metrics } from './metrics'
 import type { ServerSettings } from './options'
 
 export class Service {
@@ -11,12 +12,14 @@ export class Service {
   readonly settings: ServerSettings
   /** When the model began to be served, in seconds. */
   readonly created = Math.floor(Date.now() / 1000)
+  readonly metrics: Metrics
   readonly #running = new Set<AbortController>()
   #closing = false
 
   constructor(model: QwenVL, settings: ServerSettings) {
     this.model = model
     this.settings = settings
+    this.metrics = new Metrics(model, () => this.#running.size)
   }
 
   /** The name that is told. */
@@ -68,6 +71,28 @@ export class Service {
     }
   }
 
+  /** Begins an answer. @throws what the library says of its options and messages */
+  answer(c: Context, messages: readonly Message[], options: GenerateOptions): BegunAnswer {
+    const work = this.begin(c)
+    try {
+      const stream = this.model.stream(messages, { ...options, signal: work.signal })
+      return { work, parts: this.metrics.watch(partsOf(stream)) }
+    } catch (error) {
+      work.end()
+      throw error
+    }
+  }
+
+  /** Does something else with the model. */
+  async during<T>(c: Context, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const work = this.begin(c)
+    try {
+      return await run(work.signal)
+    } finally {
+      work.end()
+    }
+  }
+
   /** Takes no more work. */
   close(): void {
     this.#closing = true
@@ -88,11 +113,16 @@ export interface Work {
   readonly end: () => void
 }
 
+export interface BegunAnswer {
+  readonly work: Work
+  readonly parts: AsyncGenerator<StreamPart, void, undefined>
+}
+
 /**
  * The parts of an answer up to its end. JSON that was cut off, or is against its schema, is given as it is: its finish
  * reason tells, as the APIs have it.
  */
-export async function* partsOf(stream: GenerationStream): AsyncGenerator<StreamPart, void, undefined> {
+async function* partsOf(stream: GenerationStream): AsyncGenerator<StreamPart, void, undefined> {
   try {
     yield* stream
   } catch (error) {

@@ -40,7 +40,7 @@ beforeAll(async () => {
   })
   mkdirSync(join(project, 'node_modules'))
   symlinkSync(root, join(project, 'node_modules/qwenvl-native'), 'junction')
-  for (const name of ['zod', 'ai', 'openai']) {
+  for (const name of ['zod', 'ai', 'openai', '@anthropic-ai']) {
     symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name), 'junction')
   }
   copyFileSync(fixture('images/exif-orientation-6.jpg'), join(project, 'dog.jpg'))

@@ -1,0 +1,226 @@
+/** What no client may do to a server: each gets an error in the form of the API, and everything else goes on. */
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import OpenAI from 'openai'
+import { fixture } from '../program'
+import { post, startServing } from './serving'
+import type { Serving } from './serving'
+
+const folder = mkdtempSync(join(tmpdir(), 'qwenvl-files-'))
+let server: Serving
+let chat: string
+beforeAll(async () => {
+  cpSync(fixture('images/square.png'), join(folder, 'a b.png'))
+  symlinkSync(fixture('images/scene.png'), join(folder, 'link.png'))
+  server = await startServing([
+    ...['--file-root', folder, '--max-body-bytes', '2000000', '--parallel', '1'],
+    ...['--cors-origin', 'https://app.example'],
+  ])
+  chat = `${server.url}/v1/chat/completions`
+})
+afterAll(async () => {
+  await server.stop()
+  rmSync(folder, { recursive: true })
+})
+
+const short = { max_tokens: 2, messages: [{ role: 'user', content: 'Hi.' }] }
+const show = (url: string, count = 1) => ({
+  ...short,
+  messages: [
+    { role: 'user', content: Array.from({ length: count }, () => ({ type: 'image_url', image_url: url })) },
+  ],
+})
+const failed = (status: number, code: string) => ({ status, body: { error: { code } } })
+
+/** The server answers others as if nothing was. */
+afterEach(async () => {
+  expect(await post(chat, short)).toMatchObject({ status: 200 })
+})
+
+describe('bodies', () => {
+  test.each([
+    ['no JSON', '{"messages": [', 'invalid_json'],
+    ['a list', '[]', 'invalid_json'],
+    ['nothing', '', 'invalid_json'],
+    ['a tower', `{"messages": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'invalid_json'],
+    [
+      'a picture made of fields',
+      JSON.stringify(show({ href: 'file:///etc/passwd' } as never)),
+      'invalid_value',
+    ],
+  ])('%s', async (_, body, code) => {
+    expect(await post(chat, body)).toMatchObject(failed(400, code))
+  })
+
+  test('100 MB are refused while they come', async () => {
+    const { port } = new URL(server.url)
+    const headers = { 'content-type': 'application/json' }
+    const sent = httpRequest({ port, method: 'POST', path: '/v1/chat/completions', headers })
+    const part = Buffer.alloc(1_000_000, 'a')
+    let bytes = 0
+    const write = () => {
+      while (bytes < 100e6 && !sent.destroyed) {
+        bytes += part.length
+        if (!sent.write(part)) return void sent.once('drain', write)
+      }
+      sent.end()
+    }
+    sent.on('error', () => undefined) // the server hangs up
+    write()
+    const [response] = await once(sent, 'response')
+    expect(response.statusCode).toBe(413)
+    response.resume()
+    sent.destroy()
+
+    const declared = httpRequest({
+      port,
+      method: 'POST',
+      path: '/v1/messages',
+      headers: { ...headers, 'content-length': 100e6 },
+    })
+    declared.on('error', () => undefined)
+    declared.flushHeaders()
+    const [told] = await once(declared, 'response')
+    expect(told.statusCode).toBe(413)
+    declared.destroy()
+  })
+
+  test('1,000 pictures', async () => {
+    expect(await post(chat, show('data:,', 1000))).toMatchObject(failed(400, 'too_many_images'))
+  })
+
+  test('schemas that are none, or have no end', async () => {
+    const form = (schema: unknown) =>
+      post(chat, { ...short, response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } })
+    expect(await form({ type: 'nonsense' })).toMatchObject(failed(400, 'invalid_value'))
+    expect(await form({ $ref: 'https://example.org/schema.json' })).toMatchObject(
+      failed(400, 'invalid_value'),
+    )
+    const list = {
+      type: 'object',
+      properties: { next: { $ref: '#' } },
+      required: ['next'],
+      additionalProperties: false,
+    }
+    const { status, body } = await form(list) // never ends by itself, and is cut off
+    expect({ status, reason: (body['choices'] as { finish_reason: string }[])[0]?.finish_reason }).toEqual({
+      status: 200,
+      reason: 'length',
+    })
+  })
+})
+
+describe('places', () => {
+  test('files of the folder are read, others are not', async () => {
+    expect(await post(chat, show(pathToFileURL(join(folder, 'a b.png')).href))).toMatchObject({ status: 200 })
+    const elsewhere = [
+      join(folder, 'link.png'),
+      join(folder, 'none.png'),
+      fixture('images/scene.png'),
+      `${folder}/../${'x'.repeat(300)}`,
+    ].map((path) => pathToFileURL(path).href)
+    for (const url of [
+      ...elsewhere,
+      `file://${folder}%2f..%2f..%2fetc/passwd`,
+      'file://host/share',
+      'FILE:/etc/passwd',
+      'file:',
+    ])
+      expect(await post(chat, show(url))).toMatchObject(failed(400, 'file_refused'))
+    for (const url of [
+      '/etc/passwd',
+      'C:\\a.png',
+      '',
+      ' file:///etc/passwd',
+      'ftp://example.org/a',
+      'qwen:',
+      '\0',
+    ])
+      expect(await post(chat, show(url))).toMatchObject(failed(400, 'invalid_value'))
+  })
+
+  test('what is no picture, and addresses of inside, also behind a redirect', async () => {
+    expect(await post(chat, show('data:text/html,<h1>hi'))).toMatchObject(failed(400, 'image_corrupt'))
+    expect(await post(chat, show('http://localhost/a.png'))).toMatchObject(
+      failed(400, 'image_address_refused'),
+    )
+    expect(await post(chat, show('http://[::ffff:7f00:1]/'))).toMatchObject(
+      failed(400, 'image_address_refused'),
+    )
+    const video = { type: 'video_url', video_url: { url: 'http://169.254.169.254/latest/meta-data' } }
+    const asked = await post(chat, { ...short, messages: [{ role: 'user', content: [video] }] })
+    expect(asked).toMatchObject(failed(400, 'image_address_refused'))
+  })
+})
+
+test('a server that may fetch from inside follows redirects there, and tells what it got', async () => {
+  const site = createServer(({ url }, response) => {
+    if (url === '/moved') response.writeHead(302, { location: '/page' }).end()
+    else response.writeHead(200, { 'content-type': 'text/html' }).end('<html></html>')
+  }).listen(0, '127.0.0.1')
+  await once(site, 'listening')
+  const { port } = site.address() as AddressInfo
+  const open = await startServing(['--allow-private-addresses'])
+  const asked = await post(`${open.url}/v1/chat/completions`, show(`http://127.0.0.1:${port}/moved`))
+  expect(asked).toMatchObject(failed(400, 'image_corrupt'))
+  await open.stop()
+  site.close()
+})
+
+test('a client that leaves ends its answer: the next one has its place', async () => {
+  const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'none', maxRetries: 0 })
+  const endless = {
+    model: 'model-f16',
+    messages: [{ role: 'user' as const, content: 'Hi.' }],
+    ignore_eos: true,
+  }
+  const running = async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text()
+    return Number(/^qwenvl_requests_running (\d+)$/m.exec(text)?.[1])
+  }
+  for await (const _ of await client.chat.completions.create({ ...endless, stream: true })) break
+  const leave = new AbortController()
+  const whole = client.chat.completions.create(endless, { signal: leave.signal })
+  while ((await running()) === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  leave.abort()
+  await expect(whole).rejects.toBeInstanceOf(OpenAI.APIUserAbortError)
+  while ((await running()) > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+})
+
+test('a client that does not read holds back only itself; one that sends nothing is cut off', async () => {
+  const { port } = new URL(server.url)
+  const body = JSON.stringify({ ...short, max_tokens: 4000, ignore_eos: true, stream: true })
+  const deaf = connect(Number(port), '127.0.0.1').pause()
+  deaf.on('error', () => undefined)
+  deaf.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  const slow = connect(Number(port), '127.0.0.1')
+  slow.write('POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le')
+  await once(slow.resume(), 'close') // after headersTimeout
+  deaf.destroy()
+}, 40_000)
+
+test('too many requests in a minute are told to wait', async () => {
+  const strict = await startServing(['--rate-limit', '2', '--timeout-ms', '1000'])
+  const url = `${strict.url}/v1/chat/completions`
+  const endless = { ...short, max_tokens: 100_000, ignore_eos: true }
+  expect(await post(url, endless, { 'x-api-key': 'b' })).toMatchObject(failed(504, 'timeout'))
+  const statuses = []
+  for (let count = 0; count < 3; count++) statuses.push((await post(url, short)).status)
+  expect(statuses).toEqual([200, 200, 429])
+  const client = new OpenAI({ baseURL: `${strict.url}/v1`, apiKey: 'another', maxRetries: 0 })
+  await client.chat.completions.create({
+    model: 'model-f16',
+    messages: [{ role: 'user', content: 'Hi.' }],
+    max_completion_tokens: 2,
+  })
+  expect((await fetch(`${strict.url}/health`)).status).toBe(200)
+  await strict.stop()
+})
