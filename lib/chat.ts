@@ -67,7 +67,9 @@ export class Chat {
       // This turn needs the answers before it. Asking for a result takes the brake off an answer that nobody reads.
       await abortable(Promise.allSettled(before.map(({ result }) => result)), signal)
       const messages = turn ? [...this.#history, turn] : this.#history
-      const { result, history } = await run(this.#maker, messages, settings, push, signal, this.#pictures)
+      const { result, history } = await this.#maker.requests.run('turn', push, (watched) =>
+        run(this.#maker, messages, settings, watched, signal, this.#pictures),
+      )
       if (result.finishReason !== 'cancelled') this.#history.splice(0, Infinity, ...history)
       return result
     }, settings.signal)

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'BINDING_NOT_FOUND'
   | 'OUT_OF_MEMORY'
   | 'CONTEXT_OVERFLOW'
+  | 'QUEUE_FULL'
   | 'DECODE_FAILED'
   | 'ENCODE_FAILED'
   | 'IMAGE_EMPTY'
@@ -88,6 +89,8 @@ export class VideoError extends QwenVLError {}
 export class DownloadError extends QwenVLError {}
 /** Prompt plus answer do not fit into the context; `details` has `promptTokens` and `contextSize`. */
 export class ContextOverflowError extends QwenVLError {}
+/** The model has as many requests as it takes (`maxQueue`); `details` has `active`. Ask again later. */
+export class QueueFullError extends QwenVLError {}
 /** An answer is not what `schema` asked for: cut off, or against what a grammar cannot say; `details` has its `text`. */
 export class OutputError extends QwenVLError {}
 /** A tool failed, was called wrongly again and again, or was called without an end; `details` has `messages` so far. */
@@ -110,6 +113,7 @@ for (const [name, type] of Object.entries({
   VideoError,
   DownloadError,
   ContextOverflowError,
+  QueueFullError,
   OutputError,
   ToolError,
   InvalidArgumentError,

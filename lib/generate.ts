@@ -6,6 +6,8 @@ import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './err
 import type { SamplingDefaults } from './generations'
 import type { GenerateOptions } from './options'
 import type { PreparedPrompt } from './conversation'
+import type { Requests } from './requests'
+import { Spent } from './spent'
 import type { GenerationResult, ImageReport, PushPart, TokenLogprob, VideoReport } from './stream'
 
 /** What generation needs of a loaded model. */
@@ -16,6 +18,7 @@ export interface Generator {
   readonly padToken: number
   /** Ids that end an answer. */
   readonly stopTokens: readonly number[]
+  readonly requests: Requests
 }
 
 /** What was generated, not yet read. */
@@ -99,16 +102,15 @@ export function generate(
               return
             }
             const { promptTokens, cachedTokens, completionTokens, guessedTokens, acceptedTokens } = event
-            const finish = {
-              finishReason: event.reason,
-              usage: {
-                promptTokens,
-                cachedTokens,
-                completionTokens,
-                ...(options.speculate !== undefined && { guessedTokens, acceptedTokens }),
-              },
-              timings: { ...event.timings, decodeImageMs: prompt.decodeImageMs },
+            const usage = {
+              promptTokens,
+              cachedTokens,
+              completionTokens,
+              ...(options.speculate !== undefined && { guessedTokens, acceptedTokens }),
             }
+            const timings = { ...event.timings, decodeImageMs: prompt.decodeImageMs }
+            const { rates } = new Spent().add({ usage, timings })
+            const finish = { finishReason: event.reason, usage, timings, rates }
             push({ type: 'finish', ...finish }, withoutCredit)
             resolve({
               text: texts.join(''),

@@ -1,7 +1,17 @@
 /** Public names, nothing else. */
 export { QwenVL } from './qwenvl'
-export type { ModelInfo, ModelStats, PromptInspection } from './qwenvl'
-export type { CacheStats, EmbeddingSource, KeepEmbedding } from './engine/binding'
+export type { ModelStats, PromptInspection } from './qwenvl'
+export type { ModelInfo } from './info'
+export type { Batch, BatchEntry, BatchItem, BatchOptions } from './batch'
+export type {
+  MediumTrace,
+  RequestKind,
+  RequestStats,
+  RequestSummary,
+  RequestTrace,
+  WorkStats,
+} from './requests'
+export type { CacheStats, EmbeddingSource, KeepEmbedding, KvStats, LogLine } from './engine/binding'
 export type { EngineWarning } from './engine/engine'
 export type { ImageCost, VideoCost } from './encoding'
 export type { Estimate } from './estimate'
@@ -13,6 +23,7 @@ export type {
   GenerationResult,
   ImageReport,
   NewTokens,
+  Rates,
   StreamPart,
   Timings,
   TokenLogprob,
@@ -93,6 +104,7 @@ export {
   InvalidArgumentError,
   ModelLoadError,
   OutputError,
+  QueueFullError,
   QwenVLError,
   ToolError,
   UnsupportedModelError,

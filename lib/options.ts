@@ -1,5 +1,6 @@
 /** Options of loading and of generating: their meaning, defaults and checks. */
 import { z } from 'zod'
+import type { LogLine } from './engine/binding'
 import type { EngineWarning } from './engine/engine'
 import { InvalidArgumentError, invalidArgument } from './errors'
 import type { PullProgress } from './models/meter'
@@ -32,6 +33,8 @@ export interface LoadOptions {
   readonly batchSize?: number
   /** Answers that are computed at the same time, 1 to 256; others wait. They share the context's memory. Default 4. */
   readonly parallel?: number
+  /** Requests that may wait beside these; one more is refused with a QueueFullError. Default 256. */
+  readonly maxQueue?: number
   /** How long, in ms, a step may take while answers are generated: prompts are computed in so small parts. Default 100. */
   readonly stepMs?: number
   /**
@@ -91,6 +94,8 @@ export interface LoadOptions {
   readonly signal?: AbortSignal
   /** Loaded share, 0 to 1, in whole percents. */
   readonly onProgress?: (progress: number) => void
+  /** Hears what llama.cpp logs: hundreds of lines a load, a few in between. Default: nobody does. */
+  readonly onLog?: (line: LogLine) => void
   /** Hears of what is amiss and stops nothing, e.g. a `cacheDir` that cannot be written. Default: `process.emitWarning`. */
   readonly onWarning?: (warning: EngineWarning) => void
 }
@@ -207,6 +212,7 @@ const loadSchema = z.strictObject({
   contextSize: whole(16, 1 << 24).optional(),
   batchSize: whole(1, 1 << 16).optional(),
   parallel: whole(1, 256).optional(),
+  maxQueue: whole(0, 1e6).optional(),
   stepMs: whole(1, 60_000).optional(),
   deterministic: boolean.optional(),
   threads: whole(1, 512).optional(),
@@ -234,6 +240,9 @@ const loadSchema = z.strictObject({
   signal: signal.optional(),
   onProgress: z
     .custom<(progress: number) => void>((value) => typeof value === 'function', { error: 'a function' })
+    .optional(),
+  onLog: z
+    .custom<(line: LogLine) => void>((value) => typeof value === 'function', { error: 'a function' })
     .optional(),
   onWarning: z
     .custom<(warning: EngineWarning) => void>((value) => typeof value === 'function', { error: 'a function' })

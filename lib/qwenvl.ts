@@ -1,71 +1,31 @@
 /** A loaded model and everything that can be asked of it. */
-import { resolve } from 'node:path'
 import { answer, renderOptions } from './answer'
+import type { Answerer } from './answer'
+import { Batch } from './batch'
+import type { BatchEntry, BatchOptions } from './batch'
 import { Chat } from './chat'
 import type { ChatOptions } from './chat'
-import { countPromptTokens, findPadToken, preparePrompt } from './conversation'
-import type { PreparedPrompt, PromptMaker } from './conversation'
+import { countPromptTokens, preparePrompt } from './conversation'
+import type { PreparedPrompt } from './conversation'
 import { embedClip, embedPicture, measureClip, measurePicture } from './encoding'
 import type { ImageCost, VideoCost } from './encoding'
-import { affordablePixels, encoderShape, freeMemory } from './cost'
-import { usualContext, withDeclared } from './declared'
-import type { CacheStats, GgufHeader } from './engine/binding'
-import { Engine, initializedAddon, inspectGguf } from './engine/engine'
-import type { EngineWarning } from './engine/engine'
+import type { CacheStats, KvStats } from './engine/binding'
 import { estimate } from './estimate'
 import { invalidArgument, throwIfAborted } from './errors'
-import type { Generator } from './generate'
-import { imagePad, recogniseGeneration, stopTexts } from './generations'
-import type { Generation, GenerationId, SamplingDefaults } from './generations'
-import { encoderIdentity } from './identity'
-import { temporalPatch } from './media/videosampling'
-import { localFiles } from './models/local'
+import { infoOf } from './info'
+import type { ModelInfo } from './info'
+import { loadAnswerer } from './load'
 import { pull } from './models/pull'
 import { checkGenerateOptions, checkLoadOptions, checkRunOptions } from './options'
 import type { GenerateOptions, LoadOptions, RunOptions } from './options'
 import type { OutputSchema, ValueOf } from './output/schema'
 import type { ContentPart, ImageEmbedding, MessagesInput, VideoEmbedding } from './prompt/messages'
 import { normaliseContent, normaliseMessages } from './prompt/normalise'
-import { ChatTemplate } from './prompt/template'
+import type { WorkStats } from './requests'
 import { run } from './run'
 import type { RunResult } from './run'
-import { checkModelNumbers, checkProjectorTensors } from './soundness'
 import { GenerationStream } from './stream'
 import type { GenerationResult } from './stream'
-
-const defaultBatchSize = 512
-const defaultParallel = 4
-const defaultStepMs = 100
-const defaultCacheBytes = 256e6
-const defaultCacheDirBytes = 4e9
-
-/** Facts of a loaded model. */
-export interface ModelInfo {
-  readonly generation: GenerationId
-  /** E.g. "Qwen2.5-VL". */
-  readonly generationName: string
-  /** llama.cpp's line, e.g. "qwen2vl 3B Q4_K - Medium". */
-  readonly description: string
-  readonly parameters: number
-  /** Bytes of the decoder's weights. */
-  readonly modelBytes: number
-  /** Tokens that fit, prompt and answer together; and what the model was trained for. */
-  readonly contextSize: number
-  readonly trainContextSize: number
-  readonly vocabSize: number
-  /** Values in a row of an image embedding. */
-  readonly embeddingWidth: number
-  /** Devices that decode and that encode pictures; `encoder` is undefined without a projector. */
-  readonly decoder: string
-  readonly encoder: string | undefined
-  /** Type in which the encoder's weights are multiplied, e.g. "f16"; see the option `encoderPrecision`. */
-  readonly encoderWeights: string | undefined
-  readonly threads: number
-  /** How pictures are sized, unless a picture says otherwise. Sides are multiples of `factor`; areas in pixels; a token covers `factor²` pixels. */
-  readonly image: { readonly factor: number; readonly minPixels: number; readonly maxPixels: number }
-  /** Sampling values that hold where a call gives none. */
-  readonly sampling: SamplingDefaults
-}
 
 /** What the model really sees of a conversation. */
 export interface PromptInspection {
@@ -81,8 +41,15 @@ export interface PromptInspection {
   readonly videos: PreparedPrompt['videos']
 }
 
-/** Counts since a model was loaded. */
-export interface ModelStats {
+/** What happened since a model was loaded. */
+export interface ModelStats extends WorkStats {
+  readonly requests: WorkStats['requests'] & {
+    /** Answers that are computed now. */
+    readonly running: number
+    /** Requests that wait for a place, for room in the KV memory, or for their reader. */
+    readonly waiting: number
+  }
+  readonly kv: KvStats
   /** Pictures and pairs of frames that were looked for in the embedding cache, and what it holds in memory. */
   readonly embeddings: CacheStats
 }
@@ -94,9 +61,9 @@ export class QwenVL implements AsyncDisposable {
   static readonly estimate = estimate
 
   readonly info: ModelInfo
-  readonly #maker: PromptMaker & Generator
+  readonly #maker: Answerer
 
-  private constructor(maker: PromptMaker & Generator) {
+  private constructor(maker: Answerer) {
     this.#maker = maker
     this.info = infoOf(maker)
   }
@@ -110,58 +77,7 @@ export class QwenVL implements AsyncDisposable {
    */
   static async load(options: LoadOptions | string = {}): Promise<QwenVL> {
     const checked = checkLoadOptions(typeof options === 'string' ? { model: options } : options)
-    const { signal, onProgress, flashAttention = 'auto', cacheDir } = checked
-    throwIfAborted(signal)
-    const { model, mmproj } = await localFiles(checked)
-    const header = await inspectGguf(model)
-    const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
-    const generation = withDeclared(recogniseGeneration(header, projector), header, projector)
-    checkModelNumbers(header, generation)
-    if (projector) checkProjectorTensors(projector, generation)
-    const engine = await Engine.open(
-      {
-        model,
-        mmproj: mmproj ?? '',
-        contextSize: checked.contextSize ?? usualContext(header, generation),
-        batchSize: checked.batchSize ?? defaultBatchSize,
-        threads: checked.threads ?? 0,
-        gpuLayers: checked.gpuLayers ?? -1,
-        flashAttention,
-        cacheType: checked.cacheType ?? 'f16',
-        mmap: checked.mmap ?? true,
-        encoderPrecision: checked.encoderPrecision ?? 'auto',
-        parallel: checked.parallel ?? defaultParallel,
-        deterministic: checked.deterministic ?? false,
-        stepMs: checked.stepMs ?? defaultStepMs,
-        cacheBytes: checked.cacheBytes ?? defaultCacheBytes,
-        cacheDir: cacheDir === undefined ? '' : resolve(cacheDir),
-        cacheDirBytes: checked.cacheDirBytes ?? defaultCacheDirBytes,
-        encoderIdentity:
-          mmproj !== undefined && projector && cacheDir
-            ? await encoderIdentity(mmproj, projector, { flashAttention })
-            : '',
-      },
-      { signal, onProgress, onWarning: checked.onWarning ?? emitWarning },
-    )
-    try {
-      const own = header.metadata['tokenizer.chat_template']
-      const source = checked.chatTemplate ?? (typeof own === 'string' ? own : generation.chatTemplate)
-      return new QwenVL({
-        engine,
-        generation,
-        template: new ChatTemplate(source, engine.info.controlTokens, generation.tools),
-        padToken: findPadToken(engine, imagePad),
-        encoder: projector && measuredEncoder(engine, generation, projector, checked),
-        stopTokens: engine.info.controlTokens
-          .filter(({ text }) => stopTexts.includes(text))
-          .map(({ id }) => id),
-        sampling: generation.sampling,
-        options: checked,
-      })
-    } catch (error) {
-      await engine.close()
-      throw error
-    }
+    return new QwenVL(await loadAnswerer(checked))
   }
 
   /**
@@ -183,7 +99,9 @@ export class QwenVL implements AsyncDisposable {
     const settings = checkGenerateOptions(options)
     const normalised = normaliseMessages(messages)
     return new GenerationStream(async (push, signal) => {
-      const { result } = await answer(this.#maker, normalised, settings, push, signal)
+      const { result } = await this.#maker.requests.run('answer', push, (watched) =>
+        answer(this.#maker, normalised, settings, watched, signal),
+      )
       return result as GenerationResult<ValueOf<Schema>>
     }, settings.signal)
   }
@@ -208,9 +126,28 @@ export class QwenVL implements AsyncDisposable {
     const settings = checkRunOptions(options)
     const normalised = normaliseMessages(messages)
     return new GenerationStream(async (push, signal) => {
-      const { result } = await run(this.#maker, normalised, settings, push, signal)
+      const { result } = await this.#maker.requests.run('run', push, (watched) =>
+        run(this.#maker, normalised, settings, watched, signal),
+      )
       return result as RunResult<ValueOf<Schema>>
     }, settings.signal)
+  }
+
+  /**
+   * Answers many conversations, several at a time. Waited for: all results in order. In a loop: one after the other, in
+   * order, while the next are computed; leaving the loop cancels the rest. A conversation that fails has an `error`
+   * instead of a `result`.
+   * @throws InvalidArgumentError; AbortError when the signal fires
+   */
+  batch<Schema extends OutputSchema | undefined = undefined>(
+    conversations: Iterable<BatchEntry> | AsyncIterable<BatchEntry>,
+    options: BatchOptions<Schema> = {},
+  ): Batch<ValueOf<Schema>> {
+    const { concurrency = 2 * this.info.parallel, ...common } = options
+    const settings = checkGenerateOptions(common)
+    return new Batch(conversations, concurrency, settings.signal, (messages, own, signal) =>
+      this.chat(messages, { ...common, ...own, signal } as GenerateOptions<Schema>),
+    )
   }
 
   /** Starts a conversation that remembers its turns. @throws InvalidArgumentError */
@@ -230,7 +167,7 @@ export class QwenVL implements AsyncDisposable {
     const [part] = normaliseContent([picture], 'picture')
     if (part?.type === 'embedding') return part.embedding
     if (part?.type !== 'image') throw invalidArgument('picture', 'a picture: image(source)', picture)
-    return embedPicture(this.#maker, part, signal)
+    return this.#maker.requests.run('embedding', ignore, () => embedPicture(this.#maker, part, signal))
   }
 
   /**
@@ -246,7 +183,7 @@ export class QwenVL implements AsyncDisposable {
     const [part] = normaliseContent([clip], 'clip')
     if (part?.type === 'video_embedding') return part.embedding
     if (part?.type !== 'video') throw invalidArgument('clip', 'a video: video(source)', clip)
-    return embedClip(this.#maker, part, signal)
+    return this.#maker.requests.run('embedding', ignore, () => embedClip(this.#maker, part, signal))
   }
 
   /**
@@ -309,7 +246,9 @@ export class QwenVL implements AsyncDisposable {
 
   /** What happened since the model was loaded. @throws QwenVLError DISPOSED */
   stats(): ModelStats {
-    return { embeddings: this.#maker.engine.cacheStats() }
+    const { running, waiting, kv, embeddings } = this.#maker.engine.stats()
+    const { requests, ...work } = this.#maker.requests.stats
+    return { requests: { ...requests, running, waiting }, ...work, kv, embeddings }
   }
 
   /** Cancels what runs and frees the model's memory now, not at some garbage collection. Idempotent. */
@@ -322,56 +261,8 @@ export class QwenVL implements AsyncDisposable {
   }
 }
 
-function infoOf({ engine, generation, options, sampling }: PromptMaker & Generator): ModelInfo {
-  const { info } = engine
-  return {
-    generation: generation.id,
-    generationName: generation.name,
-    description: info.description,
-    parameters: info.parameters,
-    modelBytes: info.modelBytes,
-    contextSize: info.contextSize,
-    trainContextSize: info.trainContextSize,
-    vocabSize: info.vocabSize,
-    embeddingWidth: info.embeddingWidth,
-    decoder: info.decoderDevice,
-    encoder: info.hasVision ? info.encoderDevice : undefined,
-    encoderWeights: info.hasVision ? info.encoderWeights : undefined,
-    threads: info.threads,
-    image: imageSizes(generation, options),
-    sampling,
-  }
-}
-
-function emitWarning({ code, message }: EngineWarning): void {
-  process.emitWarning(message, { type: 'QwenVLWarning', code })
-}
-
-function measuredEncoder(
-  { info }: Engine,
-  generation: Generation,
-  projector: GgufHeader,
-  { encoderMemory, flashAttention }: LoadOptions,
-): NonNullable<PromptMaker['encoder']> {
-  const shape = encoderShape(projector, generation, {
-    rowWidth: info.embeddingWidth,
-    flashAttention: flashAttention !== 'off',
-  })
-  const device = initializedAddon()
-    .devices()
-    .find(({ description }) => description === info.encoderDevice)
-  const bytes = encoderMemory ?? freeMemory(device)
-  const affordable = {
-    picture: affordablePixels(shape, bytes),
-    frame: affordablePixels(shape, bytes, temporalPatch),
-  }
-  return { ...shape, affordable }
-}
-
-function imageSizes(generation: Generation, options: LoadOptions): ModelInfo['image'] {
-  const { factor, minPixels, maxPixels } = generation
-  return { factor, minPixels: options.minPixels ?? minPixels, maxPixels: options.maxPixels ?? maxPixels }
-}
+/** An embedding has no parts. */
+const ignore = () => undefined
 
 /** Async functions never throw synchronously. */
 function promised<T>(run: () => Promise<T>): Promise<T> {

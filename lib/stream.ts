@@ -93,6 +93,14 @@ export interface Timings {
   readonly generateMs: number
 }
 
+/** Tokens per second; 0 where nothing was computed. */
+export interface Rates {
+  /** Of the prompt, those that were not reused. */
+  readonly prefill: number
+  /** Of the answer, without the first, which comes with the prompt. */
+  readonly generate: number
+}
+
 /** What a part of the answer was generated as; on the first of the parts that the tokens gave. */
 export interface NewTokens {
   readonly tokens: readonly number[]
@@ -112,6 +120,7 @@ interface EndPart<Type> {
   readonly finishReason: FinishReason
   readonly usage: Usage
   readonly timings: Timings
+  readonly rates: Rates
 }
 
 /** A part of the answer, in the order of its making. */
@@ -164,6 +173,7 @@ export interface GenerationResult<Value = unknown> {
   readonly finishReason: FinishReason
   readonly usage: Usage
   readonly timings: Timings
+  readonly rates: Rates
   readonly images: readonly ImageReport[]
   readonly videos: readonly VideoReport[]
   /** One entry a token, when `logprobs` was asked for. */
@@ -299,6 +309,7 @@ export class GenerationStream<
       finishReason: 'cancelled',
       usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
       timings: { queueMs: 0, decodeImageMs: 0, encodeMs: 0, prefillMs: 0, generateMs: 0 },
+      rates: { prefill: 0, generate: 0 },
     } as const
     this.#push({ type: 'finish', ...finish }, noCredit)
     const nothing = { text: '', toolCalls: [], value: undefined, tokens: new Int32Array() }

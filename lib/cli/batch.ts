@@ -15,7 +15,7 @@ import { countProgress } from './progress'
 export interface BatchFlags extends ModelFlags, GenerationFlags {
   /** For lines without one of their own. */
   readonly question?: string
-  /** Lines in work at the same time. */
+  /** Lines in work at the same time; the engine computes as many together. */
   readonly concurrency: number
   /** Does the lines again that ended in an error. */
   readonly retry: boolean
@@ -29,6 +29,8 @@ interface Task {
   readonly options: GenerateOptions
 }
 
+/** More lines than this wait for each other in the engine. */
+const mostParallel = 256
 /** Some lines ended in errors, all were done. */
 const someFailed = 2
 /** Errors after which no other line would fare better. */
@@ -47,7 +49,8 @@ export async function batch(
   const total = await count(input)
   await withLock(`${output}.lock`, { signal, onWait }, async () => {
     await using file = await OutputFile.open(output, flags.retry)
-    const summary = await withModel(flags, signal, (model) => run(model, input, file, total, flags, signal))
+    const loading = { ...flags, parallel: Math.min(flags.concurrency, mostParallel) }
+    const summary = await withModel(loading, signal, (model) => run(model, input, file, total, flags, signal))
     const { answered, failed, before, seconds } = summary
     const words = `${answered} answered, ${failed} failed, ${before} done before, in ${duration(seconds)}\n`
     await print(flags.json ? json(summary) : words, signal)

@@ -79,7 +79,7 @@ withGeneration(program.command('batch'))
   .argument('<in.jsonl>', 'lines of {"image": "a.jpg", "question": "…"} or {"messages": […]}')
   .argument('<out.jsonl>', 'gets a line for each; what it has already is not done again')
   .option('-q, --question <text>', 'for lines without one of their own')
-  .option('--concurrency <n>', 'lines in work at the same time', count, 1)
+  .option('--concurrency <n>', 'lines that are computed together', count, 4)
   .option('--retry', 'do lines again that ended in an error', false)
   .action((input: string, output: string, flags: BatchFlags) => batch(input, output, flags, signal))
 

@@ -13,13 +13,15 @@ export interface ModelFlags {
   readonly minPixels?: number
   readonly maxPixels?: number
   readonly ffmpeg?: string
+  /** Answers that are computed at the same time. */
+  readonly parallel?: number
   readonly json: boolean
   readonly verbose: boolean
 }
 
 /** The model that the flags name; without one the built-in model. */
 export function modelOptions(flags: ModelFlags): LoadOptions {
-  const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels, ffmpeg } = flags
+  const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels, ffmpeg, parallel } = flags
   return {
     ...(model && { model }),
     ...(mmproj && { mmproj }),
@@ -29,6 +31,7 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
     ...(minPixels !== undefined && { minPixels }),
     ...(maxPixels !== undefined && { maxPixels }),
     ...(ffmpeg && { ffmpegPath: ffmpeg }),
+    ...(parallel !== undefined && { parallel }),
   }
 }
 

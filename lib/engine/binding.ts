@@ -81,6 +81,8 @@ export interface EngineParams {
   readonly deterministic: boolean
   /** Milliseconds that a step may take while answers are generated. */
   readonly stepMs: number
+  /** Tell what llama.cpp logs. */
+  readonly log: boolean
   /** Most bytes of embeddings in memory, and in the folder; an empty `cacheDir`: none on the disk. */
   readonly cacheBytes: number
   readonly cacheDir: string
@@ -102,6 +104,24 @@ export interface CacheStats {
   /** Embeddings in memory, and their bytes. */
   readonly entries: number
   readonly bytes: number
+}
+
+/** The KV memory, in cells: one for each token of text, or row of a picture. */
+export interface KvStats {
+  readonly cells: number
+  readonly used: number
+  /** Finished conversations whose cells are kept for the next request, until their room is needed. */
+  readonly cachedSequences: number
+}
+
+/** As of the end of the last step. */
+export interface EngineStats {
+  /** Answers that are computed now. */
+  readonly running: number
+  /** Requests that wait for a place, for room in the KV memory, or for their reader. */
+  readonly waiting: number
+  readonly kv: KvStats
+  readonly embeddings: CacheStats
 }
 
 /** What the engine knows after loading. */
@@ -226,6 +246,12 @@ export interface TokenLogprob {
   readonly top: ReadonlyArray<{ readonly token: number; readonly logprob: number }>
 }
 
+/** A line that llama.cpp logged. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly message: string
+}
+
 /**
  * Events, in order per request; the last one of a request is always exactly one `end` or `error`.
  * Events without `request` belong to the engine.
@@ -236,6 +262,7 @@ export type EngineEvent = { readonly engine: number } & (
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly detail: string }
   | { readonly type: 'closed' }
   | { readonly type: 'warning'; readonly code: string; readonly message: string }
+  | { readonly type: 'log'; readonly level: LogLine['level']; readonly message: string }
   | {
       readonly type: 'image'
       readonly request: number
@@ -289,7 +316,7 @@ export interface NativeEngine {
   tokenize(text: string, parseSpecial: boolean): Promise<Int32Array>
   /** Text of `tokens`; control tokens are printed only with `special`. */
   detokenize(tokens: Int32Array, special: boolean): string
-  stats(): CacheStats
+  stats(): EngineStats
   /** Cancels everything and frees the model; `closed` follows. */
   close(): void
 }

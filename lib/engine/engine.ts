@@ -4,13 +4,14 @@ import { whenAborted } from '../abort'
 import { AbortError, QwenVLError, fromNative, throwIfAborted } from '../errors'
 import { addon } from './binding'
 import type {
-  CacheStats,
   EncodeRequest,
   EngineEvent,
   EngineInfo,
   EngineParams,
+  EngineStats,
   GenerateRequest,
   GgufFile,
+  LogLine,
   NativeAddon,
   NativeEngine,
 } from './binding'
@@ -134,6 +135,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with the loaded share, 0 to 1, in whole percents. */
   readonly onProgress?: ((progress: number) => void) | undefined
+  /** What llama.cpp logs; called as long as the engine lives. */
+  readonly onLog?: ((line: LogLine) => void) | undefined
   /** Something is amiss that stops nothing; called as long as the engine lives. */
   readonly onWarning?: ((warning: EngineWarning) => void) | undefined
 }
@@ -152,17 +155,19 @@ export class Engine {
   #loading: { resolve: (info: EngineInfo) => void; reject: (error: Error) => void } | undefined
   #onProgress: ((progress: number) => void) | undefined
   readonly #onWarning: OpenOptions['onWarning']
+  readonly #onLog: OpenOptions['onLog']
   #nextRequest = 1
   #disposed = false
   #info: EngineInfo | undefined
 
-  private constructor(params: EngineParams, { onProgress, onWarning }: OpenOptions) {
+  private constructor(params: Omit<EngineParams, 'log'>, { onProgress, onWarning, onLog }: OpenOptions) {
     this.#native = callNative(() => {
       const { native, channel } = connected()
-      return native.openEngine(params, channel)
+      return native.openEngine({ ...params, log: onLog !== undefined }, channel)
     })
     this.#onProgress = onProgress
     this.#onWarning = onWarning
+    this.#onLog = onLog
     this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     known.set(this.#native.id, new WeakRef(this))
     busy.add(this)
@@ -172,7 +177,7 @@ export class Engine {
    * Loads a model on a thread of its own.
    * @throws ModelLoadError, UnsupportedModelError, AbortError
    */
-  static async open(params: EngineParams, options: OpenOptions = {}): Promise<Engine> {
+  static async open(params: Omit<EngineParams, 'log'>, options: OpenOptions = {}): Promise<Engine> {
     const { signal } = options
     throwIfAborted(signal)
     const engine = new Engine(params, options)
@@ -232,8 +237,8 @@ export class Engine {
     return callNative(() => this.#native.detokenize(tokens, special))
   }
 
-  /** What the embedding cache did so far. */
-  cacheStats(): CacheStats {
+  /** What it is doing and holding. */
+  stats(): EngineStats {
     this.#throwIfDisposed()
     return this.#native.stats()
   }
@@ -263,6 +268,9 @@ export class Engine {
         return
       case 'warning':
         this.#onWarning?.(event)
+        return
+      case 'log':
+        this.#onLog?.({ level: event.level, message: event.message })
         return
       case 'closed':
         this.#disposed = true

@@ -43,6 +43,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   ENCODE_FAILED: 500,
   INTERNAL: 500,
   DISPOSED: 503,
+  QUEUE_FULL: 503,
   FFMPEG_NOT_FOUND: 501,
 }
 /** OpenAI's own codes, where clients know them. */

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backends.h"
-#include "embedding_cache.h"
+#include "engine_stats.h"
 #include "event.h"
 #include "gguf_header.h"
 #include "libraries.h"
@@ -22,7 +22,7 @@ void check_pixels(const Napi::Value & value, int64_t width, int64_t height, cons
 
 Napi::Value to_js(Napi::Env env, uint32_t engine, const Event & event);
 Napi::Value to_js(Napi::Env env, const GgufHeader & header);
-Napi::Value to_js(Napi::Env env, const CacheStats & stats);
+Napi::Value to_js(Napi::Env env, const EngineStats & stats);
 Napi::Value to_js(Napi::Env env, const std::vector<Device> & devices);
 Napi::Value to_js(Napi::Env env, const std::vector<Backend> & backends);
 Napi::Value to_js(Napi::Env env, const std::vector<BackendLibrary> & libraries);

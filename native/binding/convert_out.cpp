@@ -86,6 +86,11 @@ struct EventWriter {
         object.Set("code", event.code);
         object.Set("message", event.message);
     }
+    void operator()(const LogLine & event) const {
+        object.Set("type", "log");
+        object.Set("level", event.level);
+        object.Set("message", event.text);
+    }
     void operator()(const ImageEncoded & event) const {
         object.Set("type", "image");
         object.Set("index", event.index);
@@ -186,13 +191,22 @@ Napi::Value to_js(Napi::Env env, const GgufHeader & header) {
     return object;
 }
 
-Napi::Value to_js(Napi::Env env, const CacheStats & stats) {
+Napi::Value to_js(Napi::Env env, const EngineStats & stats) {
+    auto kv = Napi::Object::New(env);
+    kv.Set("cells", stats.cells);
+    kv.Set("used", stats.used_cells);
+    kv.Set("cachedSequences", stats.cached_sequences);
+    auto embeddings = Napi::Object::New(env);
+    embeddings.Set("memoryHits", static_cast<double>(stats.embeddings.memory_hits));
+    embeddings.Set("diskHits", static_cast<double>(stats.embeddings.disk_hits));
+    embeddings.Set("misses", static_cast<double>(stats.embeddings.misses));
+    embeddings.Set("entries", static_cast<double>(stats.embeddings.entries));
+    embeddings.Set("bytes", static_cast<double>(stats.embeddings.bytes));
     auto object = Napi::Object::New(env);
-    object.Set("memoryHits", static_cast<double>(stats.memory_hits));
-    object.Set("diskHits", static_cast<double>(stats.disk_hits));
-    object.Set("misses", static_cast<double>(stats.misses));
-    object.Set("entries", static_cast<double>(stats.entries));
-    object.Set("bytes", static_cast<double>(stats.bytes));
+    object.Set("running", stats.running);
+    object.Set("waiting", stats.waiting);
+    object.Set("kv", kv);
+    object.Set("embeddings", embeddings);
     return object;
 }
 

@@ -135,7 +135,7 @@ Napi::Value EngineWrap::detokenize(const Napi::CallbackInfo & info) {
 
 Napi::Value EngineWrap::stats(const Napi::CallbackInfo & info) {
     const auto engine = engine_.lock();
-    return to_js(info.Env(), engine ? engine->cache_stats() : CacheStats{});
+    return to_js(info.Env(), engine ? engine->stats() : EngineStats{});
 }
 
 void EngineWrap::close(const Napi::CallbackInfo &) {

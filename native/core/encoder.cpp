@@ -13,9 +13,10 @@ bool same_picture(const ImageSegment & a, const ImageSegment & b) {
 
 }  // namespace
 
-Encoder::Encoder(Vision & vision, EmbeddingCache & cache, Baton * baton, std::function<void()> done)
-    : vision_(vision), cache_(cache), baton_(baton), done_(std::move(done)), thread_("qvl-encoder", [this] { run(); }) {
-}
+Encoder::Encoder(Vision & vision, EmbeddingCache & cache, Baton * baton, std::function<void()> done,
+                 LogListener::Heard log)
+    : vision_(vision), cache_(cache), baton_(baton), done_(std::move(done)), log_(std::move(log)),
+      thread_("qvl-encoder", [this] { run(); }) {}
 
 Encoder::~Encoder() {
     stop();
@@ -68,6 +69,7 @@ Keep Encoder::wanted_place(const Encoding & encoding) {
 }
 
 void Encoder::run() {
+    const LogListener listener(log_);
     for (;;) {
         std::shared_ptr<Encoding> encoding;
         {

@@ -6,6 +6,7 @@
 #include "embedding_cache.h"
 #include "error.h"
 #include "event.h"
+#include "log.h"
 #include "request.h"
 #include "thread.h"
 #include "vision.h"
@@ -41,7 +42,7 @@ class Encoder {
   public:
     // `baton`: nullptr where encoder and decoder may compute at the same time. `done` is called from the encoder's
     // thread after every picture.
-    Encoder(Vision & vision, EmbeddingCache & cache, Baton * baton, std::function<void()> done);
+    Encoder(Vision & vision, EmbeddingCache & cache, Baton * baton, std::function<void()> done, LogListener::Heard log);
     ~Encoder();
 
     // Begins, or joins, the encoding of a picture of `owner`. `joined`: it was begun for another request.
@@ -62,6 +63,7 @@ class Encoder {
     EmbeddingCache & cache_;
     Baton * baton_;
     const std::function<void()> done_;
+    const LogListener::Heard log_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::shared_ptr<Encoding>> queue_;  // the first is being encoded

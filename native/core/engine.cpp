@@ -139,7 +139,16 @@ bool Engine::join(std::chrono::steady_clock::time_point deadline) {
     return ended;
 }
 
+// Empty: nobody wants to hear.
+LogListener::Heard Engine::log_sink() const {
+    if (!params_.log) {
+        return {};
+    }
+    return [this](const char * level, std::string line) { sink_({-1, LogLine{level, std::move(line)}}); };
+}
+
 void Engine::run() noexcept {
+    const LogListener listener(log_sink());
     try {
         load_and_serve();
     } catch (const Error & error) {
@@ -203,10 +212,10 @@ void Engine::load_and_serve() {
     Baton * taking_turns = compute_device(params_.gpu_layers).kind == "cpu" ? &baton : nullptr;
     std::unique_ptr<Encoder> encoder;
     if (vision) {
-        encoder = std::make_unique<Encoder>(*vision, *cache_, taking_turns, [this] { work_.notify(); });
+        encoder = std::make_unique<Encoder>(*vision, *cache_, taking_turns, [this] { work_.notify(); }, log_sink());
     }
     const EventSink emit = [this](Event event) { this->emit(std::move(event)); };
-    Scheduler scheduler(params_, decoder, encoder.get(), taking_turns, queue_, emit,
+    Scheduler scheduler(params_, decoder, encoder.get(), taking_turns, queue_, standing_, emit,
                         [this] { return closing_.load(); });
     while (!closing_) {
         if (!scheduler.turn()) {
@@ -226,9 +235,16 @@ std::unique_ptr<EmbeddingCache> Engine::open_cache(const Vision & vision) {
         params_.cache, encoder, [this](const Error & error) { sink_({-1, Warning{error.code(), error.message()}}); });
 }
 
-CacheStats Engine::cache_stats() const {
+EngineStats Engine::stats() const {
+    EngineStats stats;
+    stats.running = standing_.running;
+    stats.waiting = static_cast<int>(queue_.size()) + standing_.put_aside;
+    stats.cells = standing_.cells;
+    stats.used_cells = standing_.used_cells;
+    stats.cached_sequences = standing_.cached_sequences;
     const std::lock_guard<std::mutex> lock(mutex_);
-    return cache_ ? cache_->stats() : CacheStats{};
+    stats.embeddings = cache_ ? cache_->stats() : CacheStats{};
+    return stats;
 }
 
 // False: stop loading.

@@ -3,7 +3,9 @@
 #pragma once
 
 #include "embedding_cache.h"
+#include "engine_stats.h"
 #include "event.h"
+#include "log.h"
 #include "model.h"
 #include "params.h"
 #include "request_queue.h"
@@ -31,7 +33,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     void acknowledge(int64_t id, int events);
     // Vocabulary and weights, or nullptr before Ready and after Closed.
     std::shared_ptr<const Model> model() const;
-    CacheStats cache_stats() const;
+    EngineStats stats() const;
 
     // Cancels everything; the thread ends after the current layer or batch and frees the model. Then comes Closed.
     void close();
@@ -45,6 +47,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     void load_and_serve();
     bool report_loaded(double share);
     void emit(Event event);
+    LogListener::Heard log_sink() const;
     std::shared_ptr<Request> running(int64_t id) const;
     EngineInfo info(const Model & model, const class Vision * vision, int threads) const;
     std::unique_ptr<EmbeddingCache> open_cache(const Vision & vision);
@@ -62,6 +65,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     bool ended_ = false;
     std::atomic<bool> closing_{false};
     RequestQueue queue_;
+    Standing standing_;
     Wakeup work_;  // there may be something to do
     int loaded_percent_ = -1;
 };

@@ -59,6 +59,11 @@ struct Warning {
     std::string code;
     std::string message;
 };
+// A line that llama.cpp logged.
+struct LogLine {
+    const char * level;
+    std::string text;
+};
 // Where the embedding of a picture came from: `kv` nowhere, for its KV cells were reused; `caller` with the request.
 enum class Source { encoder, memory, disk, kv, caller };
 
@@ -93,8 +98,8 @@ struct RequestError {
 
 struct Event {
     int64_t request;  // -1: the engine itself
-    std::variant<LoadProgress, Ready, LoadFailed, Closed, Warning, ImageEncoded, EmbeddingReady, TextDelta, End,
-                 RequestError>
+    std::variant<LoadProgress, Ready, LoadFailed, Closed, Warning, LogLine, ImageEncoded, EmbeddingReady, TextDelta,
+                 End, RequestError>
         body;
 };
 

@@ -48,7 +48,8 @@ class KvMemory {
 
     // Cells that `prompt` would take beyond those that are there already.
     int32_t cells_for(const std::vector<SequenceItem> & prompt) const;
-    int32_t free_cells() const { return shape_.cells * (shape_.unified ? 1 : shape_.sequences) - *used_; }
+    int32_t cells() const { return shape_.cells * (shape_.unified ? 1 : shape_.sequences); }
+    int32_t free_cells() const { return cells() - *used_; }
     // Forgets the cache that was not used for the longest time. False if there is none.
     bool forget_oldest();
     // Forgets everything, the bytes too: a NaN in a dropped cell would still reach what is computed beside it.

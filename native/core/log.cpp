@@ -4,11 +4,30 @@
 #include "mtmd-helper.h"
 #include "mtmd.h"
 
+#include <utility>
+
 namespace qvl {
 
 namespace {
 constexpr size_t kMaxLines = 20;
 thread_local LogTail * current = nullptr;
+thread_local LogListener * listener = nullptr;
+
+// nullptr: goes on with the line before.
+const char * name_of(ggml_log_level level) {
+    switch (level) {
+        case GGML_LOG_LEVEL_DEBUG:
+            return "debug";
+        case GGML_LOG_LEVEL_WARN:
+            return "warn";
+        case GGML_LOG_LEVEL_ERROR:
+            return "error";
+        case GGML_LOG_LEVEL_CONT:
+            return nullptr;
+        default:
+            return "info";
+    }
+}
 }  // namespace
 
 void keep_log_line(const char * text) {
@@ -45,8 +64,35 @@ std::string LogTail::text() const {
     return all;
 }
 
+LogListener::LogListener(Heard heard) : heard_(std::move(heard)) {
+    if (heard_) {
+        listener = this;
+    }
+}
+
+LogListener::~LogListener() {
+    if (listener == this) {
+        listener = nullptr;
+    }
+}
+
+void hear_log_text(const char * level, const char * text) {
+    if (listener == nullptr) {
+        return;
+    }
+    listener->level_ = level != nullptr ? level : listener->level_;
+    for (; *text != '\0'; text++) {
+        if (*text != '\n') {
+            listener->line_ += *text;
+        } else if (!listener->line_.empty()) {
+            listener->heard_(listener->level_, std::exchange(listener->line_, {}));
+        }
+    }
+}
+
 void capture_logs() {
     const auto sink = [](ggml_log_level level, const char * text, void *) {
+        hear_log_text(name_of(level), text);
         // Info lines are hundreds a load; an error is explained by warnings and errors (and their continuations).
         if (level == GGML_LOG_LEVEL_WARN || level == GGML_LOG_LEVEL_ERROR || level == GGML_LOG_LEVEL_CONT) {
             keep_log_line(text);

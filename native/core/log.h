@@ -1,7 +1,8 @@
-// What the upstream libraries log is kept, not printed: the last lines explain an error.
+// What the upstream libraries log is kept, not printed: the last lines explain an error, and who wants it hears all of it.
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 
 namespace qvl {
@@ -21,6 +22,25 @@ class LogTail {
     friend void keep_log_line(const char * text);
     LogTail * outer_;
     std::deque<std::string> lines_;
+};
+
+// Hears every line logged on this thread while it lives. One a thread.
+class LogListener {
+  public:
+    // `level`: "debug", "info", "warn" or "error". Must not throw.
+    using Heard = std::function<void(const char * level, std::string line)>;
+
+    // Does nothing if `heard` is empty.
+    explicit LogListener(Heard heard);
+    ~LogListener();
+    LogListener(const LogListener &) = delete;
+    LogListener & operator=(const LogListener &) = delete;
+
+  private:
+    friend void hear_log_text(const char * level, const char * text);
+    const Heard heard_;
+    const char * level_ = "info";
+    std::string line_;  // so far
 };
 
 // Routes the process-global log callbacks of llama, ggml and mtmd into the tails. Called once, before anything else.

@@ -39,6 +39,7 @@ struct EngineParams {
     int parallel = 4;            // sequences that are computed at the same time
     bool deterministic = false;  // an answer does not depend on what runs beside it
     int step_ms = 100;           // how long a step may take while answers are generated
+    bool log = false;            // tell what llama.cpp logs
 };
 
 struct TextSegment {

@@ -34,6 +34,8 @@ class Roster {
     // True if an earlier one is about to compute what this one needs.
     bool waits_for_leader(const Running & run) const;
 
+    size_t put_aside_count() const { return put_aside_.size(); }
+
     void admit();
     void end_cancelled();
     void remove_ended();

@@ -6,8 +6,9 @@
 namespace qvl {
 
 Scheduler::Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton,
-                     RequestQueue & queue, const EventSink & emit, std::function<bool()> stopping)
-    : params_(params), decoder_(decoder), baton_(baton), queue_(queue), stopping_(std::move(stopping)),
+                     RequestQueue & queue, Standing & standing, const EventSink & emit, std::function<bool()> stopping)
+    : params_(params), decoder_(decoder), baton_(baton), queue_(queue), standing_(standing),
+      stopping_(std::move(stopping)),
       memory_(decoder.get(), decoder.model(), {decoder.sequences(), params.context_size, !params.deterministic}),
       roster_(params, decoder.model(), encoder, memory_, queue, emit), pictures_(encoder, emit),
       budget_(params.step_ms, decoder.batch_size()), n_vocab_(llama_vocab_n_tokens(decoder.model().vocab())) {}
@@ -15,6 +16,7 @@ Scheduler::Scheduler(const EngineParams & params, Decoder & decoder, Encoder * e
 void Scheduler::finish() {
     roster_.finish();
     pictures_.finish();
+    tell_standing();
 }
 
 bool Scheduler::turn() {
@@ -25,7 +27,16 @@ bool Scheduler::turn() {
     const bool text = compute(plan());
     const bool picture = compute_picture();
     roster_.remove_ended();
+    tell_standing();
     return text || picture;
+}
+
+void Scheduler::tell_standing() {
+    standing_.running = static_cast<int>(roster_.running().size());
+    standing_.put_aside = static_cast<int>(roster_.put_aside_count());
+    standing_.cells = memory_.cells();
+    standing_.used_cells = memory_.used_cells();
+    standing_.cached_sequences = memory_.cached_sequences();
 }
 
 // ---- a step of text --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #include "baton.h"
 #include "decoder.h"
 #include "encoder.h"
+#include "engine_stats.h"
 #include "kv_memory.h"
 #include "picture_requests.h"
 #include "request_queue.h"
@@ -20,7 +21,7 @@ class Scheduler {
   public:
     // `encoder` and `baton` may be nullptr: no pictures; no need to take turns with the encoder.
     Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton, RequestQueue & queue,
-              const EventSink & emit, std::function<bool()> stopping);
+              Standing & standing, const EventSink & emit, std::function<bool()> stopping);
 
     // Ends what was cancelled, admits what waits, computes one step. False: nothing to do until something changes.
     bool turn();
@@ -48,6 +49,7 @@ class Scheduler {
     bool compute_picture();
     void compute_rows(Running & run, const std::vector<float> & rows);
     void make_room();
+    void tell_standing();
 
     std::function<bool()> unwanted(const std::vector<Part> & parts) const;
 
@@ -55,6 +57,7 @@ class Scheduler {
     Decoder & decoder_;
     Baton * baton_;
     RequestQueue & queue_;
+    Standing & standing_;
     const std::function<bool()> stopping_;
     KvMemory memory_;
     Roster roster_;

@@ -42,6 +42,7 @@ const good: Record<string, (value: unknown) => boolean> = {
   onProgress: (value) => typeof value === 'function',
   threads: (value) => value === 7,
   parallel: (value) => value === 7,
+  maxQueue: (value) => value === 7,
   stepMs: (value) => value === 7,
   deterministic: (value) => value === true,
   batchSize: (value) => value === 7,
@@ -58,6 +59,7 @@ const good: Record<string, (value: unknown) => boolean> = {
   cacheBytes: (value) => value === 7,
   cacheDirBytes: (value) => value === 7,
   cacheDir: (value) => value === 'x',
+  onLog: (value) => typeof value === 'function',
   onWarning: (value) => typeof value === 'function',
   signal: () => false,
 }

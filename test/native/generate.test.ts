@@ -25,8 +25,8 @@ describe('the stream', () => {
     const result = await stream.result
     expect(textOf(parts)).toBe(result.text)
     expect(parts.flatMap((part) => (part.type === 'text' ? part.tokens : []))).toEqual([...result.tokens])
-    const { finishReason, usage, timings } = result
-    expect(parts.at(-1)).toEqual({ type: 'finish', finishReason, usage, timings })
+    const { finishReason, usage, timings, rates } = result
+    expect(parts.at(-1)).toEqual({ type: 'finish', finishReason, usage, timings, rates })
     expect(parts.slice(0, 2)).toEqual(
       result.images.map((report, index) => ({ type: 'image', index, ...report })),
     )

@@ -52,7 +52,8 @@ test('answers every line: a question about pictures, or messages', async () => {
     '',
     { messages: [{ role: 'user', content: 'Hello' }], options: { maxTokens: 1 } },
   ])
-  const summary = await batch(input, output, '--question', 'What differs?', '--system', 'Be brief.')
+  const common = ['--question', 'What differs?', '--system', 'Be brief.', '--concurrency', '1']
+  const summary = await batch(input, output, ...common)
   expect(summary).toEqual({
     code: 0,
     lines: 3,
@@ -93,7 +94,7 @@ test('a line that cannot be answered tells why, the others are answered; exit co
     { question: 'x', options: { maxToken: 1 } },
     { id: 6, question: 'Hello' },
   ])
-  expect(await batch(input, output)).toMatchObject({ code: 2, answered: 1, failed: 5 })
+  expect(await batch(input, output, '--concurrency', '1')).toMatchObject({ code: 2, answered: 1, failed: 5 })
   expect(entriesOf(output).map(({ id, error }) => [id, error?.code, error?.message])).toEqual([
     [1, 'FILE_NOT_FOUND', expect.stringContaining('absent.png')],
     [undefined, 'INVALID_ARGUMENT', expect.stringContaining('is not JSON')],
@@ -146,16 +147,26 @@ test('Ctrl-C ends it with whole lines, exit code 130', async () => {
 test('of a changed input, only what is new is done', async () => {
   const [first, second, third] = [{ question: 'One' }, { question: 'Two' }, { question: 'Three' }]
   const { input, output } = files([first, third])
-  await batch(input, output)
+  await batch(input, output, '--concurrency', '1')
   writeFileSync(input, [second, third, first, first].map((line) => JSON.stringify(line)).join('\n'))
-  expect(await batch(input, output)).toMatchObject({ lines: 4, answered: 2, before: 2 })
+  expect(await batch(input, output, '--concurrency', '1')).toMatchObject({
+    lines: 4,
+    answered: 2,
+    before: 2,
+  })
   expect(entriesOf(output).map(({ line }) => line)).toEqual([1, 2, 1, 4])
 })
 
-test('several lines at a time', async () => {
-  const { input, output } = files(Array.from({ length: 12 }, (_, index) => ({ question: `Say ${index}` })))
+test('several lines are computed together: a long answer holds up no short one', async () => {
+  const lines = Array.from({ length: 12 }, (_, index) => ({
+    question: `Say ${index}`,
+    options: { maxTokens: index === 0 ? 400 : 2, ignoreEos: true },
+  }))
+  const { input, output } = files(lines)
   expect(await batch(input, output, '--concurrency', '4')).toMatchObject({ code: 0, answered: 12 })
-  expect(byLine(entriesOf(output))).toEqual(Array.from({ length: 12 }, (_, index) => index + 1))
+  const entries = entriesOf(output)
+  expect(byLine(entries)).toEqual(lines.map((_, index) => index + 1))
+  expect(entries.at(-1)?.line).toBe(1)
 })
 
 test('two runs with one output do not mix', async () => {

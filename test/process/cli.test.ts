@@ -93,6 +93,7 @@ describe('ask', () => {
         prefillMs: expect.any(Number),
         generateMs: expect.any(Number),
       },
+      rates: { prefill: expect.any(Number), generate: expect.any(Number) },
       videos: [],
       toolCalls: [],
       images: [

@@ -46,6 +46,7 @@ export const bare = {
   cacheDir: '',
   cacheDirBytes: 0,
   encoderIdentity: '',
+  log: false,
 } as const
 
 /** RGB noise that is the same everywhere. */

@@ -1,0 +1,111 @@
+/** From load options to a model that answers: files found or downloaded, checked, opened on a thread of their own. */
+import { resolve } from 'node:path'
+import type { Answerer } from './answer'
+import { findPadToken } from './conversation'
+import { affordablePixels, encoderShape, freeMemory } from './cost'
+import { usualContext, withDeclared } from './declared'
+import type { GgufHeader } from './engine/binding'
+import { Engine, initializedAddon, inspectGguf } from './engine/engine'
+import type { EngineWarning } from './engine/engine'
+import { throwIfAborted } from './errors'
+import { imagePad, recogniseGeneration, stopTexts } from './generations'
+import type { Generation } from './generations'
+import { encoderIdentity } from './identity'
+import { temporalPatch } from './media/videosampling'
+import { localFiles } from './models/local'
+import type { LoadOptions } from './options'
+import { ChatTemplate } from './prompt/template'
+import { Requests } from './requests'
+import { checkModelNumbers, checkProjectorTensors } from './soundness'
+
+const defaultBatchSize = 512
+export const defaultParallel = 4
+const defaultQueue = 256
+const defaultStepMs = 100
+const defaultCacheBytes = 256e6
+const defaultCacheDirBytes = 4e9
+
+/**
+ * @param checked As `checkLoadOptions` lets them through.
+ * @throws ModelLoadError, UnsupportedModelError, DownloadError, AbortError
+ */
+export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
+  const { signal, onProgress, flashAttention = 'auto', cacheDir, parallel = defaultParallel } = checked
+  throwIfAborted(signal)
+  const { model, mmproj } = await localFiles(checked)
+  const header = await inspectGguf(model)
+  const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
+  const generation = withDeclared(recogniseGeneration(header, projector), header, projector)
+  checkModelNumbers(header, generation)
+  if (projector) checkProjectorTensors(projector, generation)
+  const engine = await Engine.open(
+    {
+      model,
+      mmproj: mmproj ?? '',
+      contextSize: checked.contextSize ?? usualContext(header, generation),
+      batchSize: checked.batchSize ?? defaultBatchSize,
+      threads: checked.threads ?? 0,
+      gpuLayers: checked.gpuLayers ?? -1,
+      flashAttention,
+      cacheType: checked.cacheType ?? 'f16',
+      mmap: checked.mmap ?? true,
+      encoderPrecision: checked.encoderPrecision ?? 'auto',
+      parallel,
+      deterministic: checked.deterministic ?? false,
+      stepMs: checked.stepMs ?? defaultStepMs,
+      cacheBytes: checked.cacheBytes ?? defaultCacheBytes,
+      cacheDir: cacheDir === undefined ? '' : resolve(cacheDir),
+      cacheDirBytes: checked.cacheDirBytes ?? defaultCacheDirBytes,
+      encoderIdentity:
+        mmproj !== undefined && projector && cacheDir
+          ? await encoderIdentity(mmproj, projector, { flashAttention })
+          : '',
+    },
+    { signal, onProgress, onWarning: checked.onWarning ?? emitWarning, onLog: checked.onLog },
+  )
+  try {
+    const own = header.metadata['tokenizer.chat_template']
+    const source = checked.chatTemplate ?? (typeof own === 'string' ? own : generation.chatTemplate)
+    return {
+      engine,
+      generation,
+      template: new ChatTemplate(source, engine.info.controlTokens, generation.tools),
+      padToken: findPadToken(engine, imagePad),
+      encoder: projector && measuredEncoder(engine, generation, projector, checked),
+      stopTokens: engine.info.controlTokens
+        .filter(({ text }) => stopTexts.includes(text))
+        .map(({ id }) => id),
+      sampling: generation.sampling,
+      requests: new Requests(engine.info.description, parallel + (checked.maxQueue ?? defaultQueue)),
+      options: checked,
+    }
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+function measuredEncoder(
+  { info }: Engine,
+  generation: Generation,
+  projector: GgufHeader,
+  { encoderMemory, flashAttention }: LoadOptions,
+): NonNullable<Answerer['encoder']> {
+  const shape = encoderShape(projector, generation, {
+    rowWidth: info.embeddingWidth,
+    flashAttention: flashAttention !== 'off',
+  })
+  const device = initializedAddon()
+    .devices()
+    .find(({ description }) => description === info.encoderDevice)
+  const bytes = encoderMemory ?? freeMemory(device)
+  const affordable = {
+    picture: affordablePixels(shape, bytes),
+    frame: affordablePixels(shape, bytes, temporalPatch),
+  }
+  return { ...shape, affordable }
+}
+
+function emitWarning({ code, message }: EngineWarning): void {
+  process.emitWarning(message, { type: 'QwenVLWarning', code })
+}
