@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const suppressions = join(root, 'test/sanitizers')
-const address = 'detect_stack_use_after_return=1:strict_string_checks=1'
+const address = 'detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1'
 const undefinedBehaviour = 'halt_on_error=1:print_stacktrace=1'
 const thread = 'halt_on_error=1:second_deadlock_stack=1'
 
@@ -27,8 +27,11 @@ const kinds = {
     sanitizers: 'address,undefined',
     runtime: 'libasan.so',
     core: { ASAN_OPTIONS: address, UBSAN_OPTIONS: undefinedBehaviour },
-    // Node frees nothing when it exits: every one of its objects would be reported as lost.
-    addon: { ASAN_OPTIONS: `detect_leaks=0:${address}`, UBSAN_OPTIONS: undefinedBehaviour },
+    addon: {
+      ASAN_OPTIONS: address,
+      LSAN_OPTIONS: `suppressions=${suppressions}/node.lsan`,
+      UBSAN_OPTIONS: undefinedBehaviour,
+    },
   },
   thread: {
     sanitizers: 'thread',
@@ -52,7 +55,8 @@ const folder = join(root, `build-${kind.sanitizers.replace(',', '-')}`)
 const node = process.execPath
 await run(node, ['scripts/build.mjs', `--sanitize=${kind.sanitizers}`, '--tests', `--jobs=${values.jobs}`])
 await run('ctest', ['--test-dir', folder, '--output-on-failure'], kind.core)
-await run(node, ['node_modules/jest/bin/jest.js', ...(tests.length > 0 ? tests : ['test/native'])], {
+const jest = ['node_modules/jest/bin/jest.js', '--testTimeout=600000']
+await run(node, [...jest, ...(tests.length > 0 ? tests : ['test/native'])], {
   ...kind.addon,
   LD_PRELOAD: runtimePath(kind.runtime),
   QWENVL_NATIVE_PATH: join(folder, 'Release', 'qwenvl-native.node'),
