@@ -63,6 +63,7 @@ describe('the tarball', () => {
     const top = readdirSync(installed).sort()
     for (const name of [
       'dist',
+      'models',
       'prebuilds',
       'native',
       'scripts',
@@ -134,6 +135,21 @@ describe('a consumer', () => {
       assert.equal(status, 0, stdout)
     })
   }
+
+  test('looks at a picture with the model that is in the package', () => {
+    const circle =
+      '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="240"><rect width="320" height="240" fill="#e6ebee"/>' +
+      '<circle cx="160" cy="120" r="50" fill="#2050d6"/></svg>'
+    const picture = `image(Buffer.from(${JSON.stringify(circle)}))`
+    const answer = run(
+      `const { QwenVL, image, user } = require('qwenvl-native')
+      QwenVL.load().then(async (vl) => {
+        console.log((await vl.chat([user(${picture}, 'What colour is the circle?')])).text)
+        await vl.dispose()
+      })`,
+    )
+    assert.equal(answer, 'Blue.')
+  })
 
   test('runs the first program of the README as it is printed', () => {
     const readme = readFileSync(join(repository, 'README.md'), 'utf8')
