@@ -18,7 +18,6 @@ Seen = tuple[Tensor, list[Tensor]]  # embeddings of image tokens, and the deepst
 PRESETS = {
     "tiny": {"hidden": 128, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 256, "depth": 3, "taps": [0, 1]},  # smoke tests
     "small": {"hidden": 192, "layers": 5, "mlp": 448, "vision": 192, "vision_mlp": 576, "depth": 5, "taps": [2]},
-    "base": {"hidden": 256, "layers": 6, "mlp": 704, "vision": 192, "vision_mlp": 768, "depth": 6, "taps": [1, 3]},
 }
 
 

@@ -23,7 +23,7 @@ from targets import of_thing, targets
 PICTURES = {"one": 1, "two": 2, "frames": 3}  # a family's batch is smaller by this
 FILLER = -1
 # What comes in turn: crowded pictures without words, conversations (of a reader: about scenes that are not drawn), names
-BATCHES = {"eyes": ("pictures",), "reader": ("names", "talk"), "both": ("talk", "pictures", "names")}
+BATCHES = {"eyes": ("pictures",), "reader": ("names", "talk"), "both": ("talk", "pictures")}
 STRIDE = 1 << 16  # conversations that a batch number stands for
 
 

@@ -1,7 +1,7 @@
 """Writes held-out pictures and conversations as files, for the package: pictures, and cases.json.
 
-    python cases.py out/cases --pictures 300 --checkpoint out/base/checkpoint     # with the answers of transformers
-    python cases.py out/cases --by-heart out/base                                 # what a --repeat run has learned
+    python cases.py out/cases --pictures 300 --checkpoint out/whole/checkpoint     # with the answers of transformers
+    python cases.py out/cases --by-heart out/whole                                 # what a --repeat run has learned
 """
 
 import argparse

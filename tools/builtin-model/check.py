@@ -1,6 +1,6 @@
 """Shows that training reads what the reference reads: same prompt, same positions, same logits.
 
-    python check.py out/base/checkpoint
+    python check.py out/whole/checkpoint
 """
 
 import sys

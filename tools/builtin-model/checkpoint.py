@@ -1,6 +1,6 @@
 """From a training state to a Hugging Face checkpoint.
 
-    python checkpoint.py out/base out/base/checkpoint
+    python checkpoint.py out/whole out/whole/checkpoint
 """
 
 import json

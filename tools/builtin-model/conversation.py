@@ -13,7 +13,7 @@ from unrelated import unrelated
 from wordings import wording
 
 SPLITS = {"train": 0, "held_out": 1}
-FAMILIES = {"one": 0.68, "two": 0.22, "frames": 0.1}
+FAMILIES = {"one": 0.62, "two": 0.2, "frames": 0.18}
 LESSON = {"one": 6, "two": 3, "frames": 3}  # further questions about the same pictures
 SIMPLE = ("colour", "shape", "exists", "count", "where", "what_at", "read")
 DRILL = 14  # questions
@@ -85,7 +85,7 @@ def sample(seed: int, index: int, split: str, size: tuple[int, int], *, level: f
 def single(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0) -> list[Conversation]:
     """A lesson without words for the vision tower: one picture, most of them crowded."""
     rng = np.random.default_rng([SPLITS["train"], seed, index])
-    make = (page_scene, crowded_scene, still_scene)[rng.choice(3, p=[0.45, 0.35, 0.2])]
+    make = (page_scene, crowded_scene, still_scene)[rng.choice(3, p=[0.1, 0.6, 0.3])]
     scene = make(rng, size, level)
     return [Conversation([scene], [scene.draw()])]
 

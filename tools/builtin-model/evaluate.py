@@ -1,6 +1,6 @@
 """Asks a checkpoint held-out questions through transformers, and prints the part of right answers by task.
 
-    python evaluate.py out/base/checkpoint --number 20 --show 2
+    python evaluate.py out/whole/checkpoint --number 20 --show 2
 """
 
 import argparse

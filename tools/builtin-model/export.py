@@ -1,6 +1,6 @@
 """Writes the checkpoint of a run, converts it with llama.cpp's converter, declares its use, and reports the sizes.
 
-    python export.py out/base --llama-cpp ../../.llama.cpp/src
+    python export.py out/whole --llama-cpp ../../.llama.cpp/src
 """
 
 import argparse

@@ -122,7 +122,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--stage", choices=STAGES, default="both", help="the vision tower alone, the language model on codes, or all")
     parser.add_argument("--start-from", type=Path, nargs="+", help="runs whose averaged weights begin this one, of each what its stage trains; or files of weights")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after this time")
-    parser.add_argument("--preset", choices=list(PRESETS), default="base")
+    parser.add_argument("--preset", choices=list(PRESETS), default="small")
     parser.add_argument("--steps", type=int, default=12_000, help="length of the whole schedule")
     parser.add_argument("--batch", type=int, default=8, help="rows of questions about a picture in a step")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate")
