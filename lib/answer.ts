@@ -1,8 +1,6 @@
-/** One answer to a conversation: prompt, grammar, generation, and what was generated read as thought, text, calls, value. */
+/** One answer to a prompt: grammar, generation, and what was generated read as thought, text, calls, value. */
 import { randomUUID } from 'node:crypto'
-import { preparePrompt } from './conversation'
-import type { PromptMaker } from './conversation'
-import type { PictureMemory } from './reading'
+import type { PreparedPrompt, PromptMaker } from './conversation'
 import type { ThoughtLimit } from './engine/binding'
 import { schemaToGrammar } from './engine/engine'
 import { OutputError, UnsupportedModelError } from './errors'
@@ -33,21 +31,20 @@ export interface Answered {
 }
 
 /**
+ * @param prompt Made with `renderOptions(settings)`.
  * @param settings As `checkGenerateOptions` lets them through.
- * @throws like `preparePrompt` and `generate`; OutputError; UnsupportedModelError for a budget that cannot be kept
+ * @throws like `generate`; OutputError; UnsupportedModelError for a budget that cannot be kept
  */
 export async function answer(
   maker: Answerer,
-  messages: readonly NormalisedMessage[],
+  prompt: PreparedPrompt,
   settings: GenerateOptions,
   push: PushPart,
   signal: AbortSignal,
-  memory?: PictureMemory,
 ): Promise<Answered> {
   const schema = settings.schema === undefined ? undefined : readSchema(settings.schema, 'schema')
   const tools = offeredTools(settings)
   const form = maker.generation.tools
-  const prompt = await preparePrompt(maker, messages, renderOptions(settings), signal, memory)
   const inThought = /<think>\s*$/.test(prompt.text)
   const continues = prompt.text.endsWith('✿RETURN✿')
   const options = {

@@ -47,6 +47,9 @@ export type ErrorCode =
   | 'TOOL_CALL_INVALID'
   | 'TOOL_FAILED'
   | 'TOOL_STEPS'
+  | 'CHAT_CORRUPT'
+  | 'CHAT_FOREIGN'
+  | 'CHAT_NOT_WRITABLE'
   | 'ABORTED'
   | 'DISPOSED'
   | 'STREAM_CONSUMED'
@@ -95,6 +98,8 @@ export class QueueFullError extends QwenVLError {}
 export class OutputError extends QwenVLError {}
 /** A tool failed, was called wrongly again and again, or was called without an end; `details` has `messages` so far. */
 export class ToolError extends QwenVLError {}
+/** A saved chat cannot be read or written: damaged, something else, of another kind of model; no room, no right. */
+export class ChatFileError extends QwenVLError {}
 /** An argument of a call is wrong: which, what was expected, what came. */
 export class InvalidArgumentError extends QwenVLError {}
 
@@ -116,6 +121,7 @@ for (const [name, type] of Object.entries({
   QueueFullError,
   OutputError,
   ToolError,
+  ChatFileError,
   InvalidArgumentError,
   AbortError,
 })) {

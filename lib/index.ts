@@ -16,7 +16,7 @@ export type { EngineWarning } from './engine/engine'
 export type { ImageCost, VideoCost } from './encoding'
 export type { Estimate } from './estimate'
 export { Chat } from './chat'
-export type { ChatOptions } from './chat'
+export type { ChatContent, ChatOptions } from './chat'
 export { GenerationStream } from './stream'
 export type {
   FinishReason,
@@ -36,7 +36,8 @@ export type { CachedModel, RemovedModel } from './models/library'
 export type { PullProgress } from './models/meter'
 export type { PulledModel, PullOptions } from './models/pull'
 export type { HubOptions } from './models/settings'
-export type { GenerateOptions, LoadOptions, RunOptions } from './options'
+export type { GenerateOptions, LoadOptions, RunOptions, TurnOptions } from './options'
+export type { Evicted, OverflowPolicy } from './room'
 export type { RunResult } from './run'
 export { computerUse, mobileUse } from './screen'
 export type { ComputerAction, MobileAction, Screen, ScreenModel } from './screen'
@@ -98,6 +99,7 @@ export type { Grid, Size } from './media/geometry'
 export type { GenerationId, SamplingDefaults } from './generations'
 export {
   AbortError,
+  ChatFileError,
   ContextOverflowError,
   DownloadError,
   ImageError,

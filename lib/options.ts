@@ -7,6 +7,7 @@ import type { PullProgress } from './models/meter'
 import type { HubOptions } from './models/settings'
 import { readSchema } from './output/schema'
 import type { OutputSchema } from './output/schema'
+import type { OverflowPolicy } from './room'
 import { readTools } from './tools'
 import type { OpenAITool, Tool, ToolChoice } from './tools'
 
@@ -163,6 +164,14 @@ export interface RunOptions<
   readonly maxSteps?: number
 }
 
+/** How to answer a turn of a chat. */
+export interface TurnOptions<
+  Schema extends OutputSchema | undefined = OutputSchema | undefined,
+> extends RunOptions<Schema> {
+  /** What becomes of a conversation that is too long for the context. Default 'error'. */
+  readonly overflow?: OverflowPolicy
+}
+
 const whole = (least: number, most = Number.MAX_SAFE_INTEGER) => {
   const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
   return z.custom<number>(
@@ -285,6 +294,11 @@ const generateSchema = z.strictObject({
 
 const runSchema = generateSchema.extend({ maxSteps: whole(1).optional() })
 
+const overflows = ['error', 'dropOldestTurns', 'shrinkImages'] as const
+const turnSchema = runSchema.extend({
+  overflow: z.enum(overflows, { error: "'error', 'dropOldestTurns' or 'shrinkImages'" }).optional(),
+})
+
 /** @throws InvalidArgumentError naming the option */
 export function checkLoadOptions(options: unknown): LoadOptions {
   const checked = check(loadSchema, options, 'load') as LoadOptions
@@ -301,6 +315,11 @@ export function checkLoadOptions(options: unknown): LoadOptions {
 /** @throws InvalidArgumentError naming the option */
 export function checkRunOptions(options: unknown): RunOptions {
   return checkAnswerOptions(check(runSchema, options, 'run') as RunOptions)
+}
+
+/** @throws InvalidArgumentError naming the option */
+export function checkTurnOptions(options: unknown): TurnOptions {
+  return checkAnswerOptions(check(turnSchema, options, 'chat') as TurnOptions)
 }
 
 /** @throws InvalidArgumentError naming the option */
@@ -322,7 +341,7 @@ function checkAnswerOptions<Options extends GenerateOptions>(checked: Options): 
 }
 
 function check(
-  schema: typeof loadSchema | typeof generateSchema | typeof runSchema,
+  schema: typeof loadSchema | typeof generateSchema | typeof runSchema | typeof turnSchema,
   options: unknown,
   what: string,
 ): unknown {

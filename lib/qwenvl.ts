@@ -99,9 +99,10 @@ export class QwenVL implements AsyncDisposable {
     const settings = checkGenerateOptions(options)
     const normalised = normaliseMessages(messages)
     return new GenerationStream(async (push, signal) => {
-      const { result } = await this.#maker.requests.run('answer', push, (watched) =>
-        answer(this.#maker, normalised, settings, watched, signal),
-      )
+      const { result } = await this.#maker.requests.run('answer', push, async (watched) => {
+        const prompt = await preparePrompt(this.#maker, normalised, renderOptions(settings), signal)
+        return answer(this.#maker, prompt, settings, watched, signal)
+      })
       return result as GenerationResult<ValueOf<Schema>>
     }, settings.signal)
   }
@@ -152,7 +153,16 @@ export class QwenVL implements AsyncDisposable {
 
   /** Starts a conversation that remembers its turns. @throws InvalidArgumentError */
   createChat(options: ChatOptions = {}): Chat {
-    return new Chat(this.#maker, options)
+    return Chat.begin(this.#maker, options)
+  }
+
+  /**
+   * Goes on with a conversation that `Chat.save()` wrote, by a model of the same generation and vocabulary.
+   * @param options Defaults for every turn, which the file has not.
+   * @throws ChatFileError FILE_NOT_FOUND, CHAT_CORRUPT, CHAT_FOREIGN; InvalidArgumentError
+   */
+  async loadChat(file: string, options: Omit<ChatOptions, 'system' | 'messages'> = {}): Promise<Chat> {
+    return Chat.load(this.#maker, file, options)
   }
 
   /**

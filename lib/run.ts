@@ -4,10 +4,12 @@ import type { Answerer } from './answer'
 import type { PictureMemory } from './reading'
 import { ToolError } from './errors'
 import { abortable } from './media/abort'
-import type { RunOptions } from './options'
+import type { RunOptions, TurnOptions } from './options'
 import type { Message } from './prompt/messages'
 import { normaliseMessages } from './prompt/normalise'
 import type { NormalisedMessage } from './prompt/normalise'
+import { makeRoom } from './room'
+import type { Evicted } from './room'
 import type { GenerationResult, PushPart, StreamPart } from './stream'
 import { answerMessage, readTools, toolResult } from './tools'
 import type { ParsedToolCall, ReadTool } from './tools'
@@ -18,6 +20,8 @@ export interface RunResult<Value = unknown> extends GenerationResult<Value> {
   readonly steps: readonly GenerationResult[]
   /** What was said: answers and results of tools, to be appended to the conversation. */
   readonly messages: readonly Message[]
+  /** What had to go because the conversation was too long for the context; missing if nothing had. */
+  readonly evicted?: Evicted
 }
 
 export interface Ran {
@@ -39,13 +43,14 @@ const noCredit = () => undefined
 export async function run(
   maker: Answerer,
   messages: readonly NormalisedMessage[],
-  { maxSteps = defaultSteps, ...settings }: RunOptions,
+  { maxSteps = defaultSteps, overflow = 'error', ...settings }: TurnOptions,
   push: PushPart,
   signal: AbortSignal,
-  memory?: PictureMemory,
+  memory: PictureMemory = new WeakMap(),
 ): Promise<Ran> {
   const tools = readTools(settings.tools ?? [])
-  const history = [...messages]
+  let history = [...messages]
+  let evicted: Evicted | undefined
   const steps: GenerationResult[] = []
   const said: Message[] = []
   let wrong = 0
@@ -55,20 +60,20 @@ export async function run(
       if (part.type === 'finish') finish = part
       else push(part, consumed)
     }
-    const { result, message } = await answer(
-      maker,
-      history,
-      steps.length === 0 ? settings : onceForced(settings),
-      passOn,
-      signal,
-      memory,
-    )
+    const options = steps.length === 0 ? settings : onceForced(settings)
+    const fitted = await makeRoom(maker, history, overflow, options, signal, memory)
+    history = [...fitted.messages]
+    if (fitted.evicted) {
+      evicted = sumOf(evicted, fitted.evicted)
+      push({ type: 'evicted', ...fitted.evicted }, noCredit)
+    }
+    const { result, message } = await answer(maker, fitted.prompt, options, passOn, signal)
     steps.push(result)
     history.push(message)
     said.push(answerMessage(result))
     if (finish?.type !== 'finish' || !continues(result, tools)) {
       if (finish) push(finish, noCredit)
-      return { result: { ...result, steps, messages: said }, history }
+      return { result: { ...result, steps, messages: said, ...(evicted && { evicted }) }, history }
     }
     push({ ...finish, type: 'step' }, noCredit)
     const problem = result.toolCalls.find((call) => call.problem !== undefined)
@@ -83,6 +88,10 @@ export async function run(
       history.push(normalised)
     }
   }
+}
+
+function sumOf(before: Evicted | undefined, { turns, images }: Evicted): Evicted {
+  return { turns: turns + (before?.turns ?? 0), images: images + (before?.images ?? 0) }
 }
 
 /** A call that was asked for is there after the first step; to ask again would never end. */

@@ -6,6 +6,7 @@ import { whenAborted } from './abort'
 import type { EmbeddingSource } from './engine/binding'
 import { AbortError, QwenVLError } from './errors'
 import type { Grid, Size } from './media/geometry'
+import type { Evicted } from './room'
 import type { ParsedToolCall } from './tools'
 
 /** What became of one picture of the prompt. */
@@ -155,6 +156,9 @@ export type StreamPart =
       /** What `run` of the tool gave; undefined for a refused call. */
       readonly output: unknown
     }
+  | ({
+      /** Of a chat: what had to go to make room for the answer that follows. */ readonly type: 'evicted'
+    } & Evicted)
   | EndPart<'finish'>
   | EndPart<'step'>
 

@@ -162,6 +162,20 @@ describe.each(forms)('%s', (id) => {
     expect([calls.length, chat.length]).toEqual([2, 8])
     expect(again.steps[0]?.usage.cachedTokens).toBeGreaterThan(20)
   })
+
+  test('a chat takes the results of calls that its caller answers', async () => {
+    const { run: _, ...get } = weather().get
+    const settings = { ...loud, maxTokens: 220, tools: [get] }
+    const chat = vl.createChat(settings)
+    const asked = await chat.stream('Weather?', { toolChoice: { name: 'get_weather' } }).result
+    expect(asked.finishReason).toBe('tool-calls')
+    const results = (output: string) => asked.toolCalls.map((call) => toolResult(call, output))
+    const other = await chat.fork().send(...results('rain, rain and more rain all day long'))
+    const answer = await chat.send(...results('rain'))
+    expect(chat.length).toBe(4)
+    expect(answer.usage.promptTokens).toBeGreaterThan(asked.usage.promptTokens)
+    expect(other.usage.promptTokens).toBeGreaterThan(answer.usage.promptTokens + 5)
+  })
 })
 
 describe('a run', () => {

@@ -1,0 +1,243 @@
+/**
+ * The file of a saved chat: its messages with token ids, and media as the model saw them, with their identities.
+ *
+ * Layout: 8 bytes `QVLCHAT` and a newline; the version and the length of the JSON, 32 bits each, little-endian; the JSON;
+ * the bytes of media, one after the other; SHA-256 of all that. In the JSON an array stands as the place of its bytes.
+ */
+import { createHash } from 'node:crypto'
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { isFloat32Array, isInt32Array } from 'node:util/types'
+import type { Answerer } from './answer'
+import { ChatFileError, QwenVLError, throwIfAborted } from './errors'
+import { imageEmbedding, videoEmbedding } from './prompt/messages'
+import type { NormalisedMessage, NormalisedPart } from './prompt/normalise'
+import type { MediaPart, PictureMemory, PreparedMedium } from './reading'
+
+const magic = Buffer.from('QVLCHAT\n')
+const version = 1
+const headerBytes = magic.length + 8
+const checksumBytes = 32
+/** Hashed at a time: longer ones would hold the event loop. */
+const sliceBytes = 1 << 20
+
+const arrays = { Uint8Array, Float32Array, Int32Array }
+type Stored = InstanceType<(typeof arrays)[keyof typeof arrays]>
+
+/** What token ids and sizes in the file depend on. */
+interface Belonging {
+  readonly generation: string
+  readonly vocabSize: number
+}
+
+interface Content extends Belonging {
+  readonly messages: readonly SavedMessage[]
+}
+
+type SavedMessage = Omit<NormalisedMessage, 'parts'> & { readonly parts: readonly SavedPart[] }
+type SavedPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: MediaPart['type']; readonly cache?: string; readonly medium: PreparedMedium }
+
+/** @throws ChatFileError CHAT_NOT_WRITABLE, AbortError */
+export async function writeChatFile(
+  path: string,
+  maker: Answerer,
+  messages: readonly NormalisedMessage[],
+  preparedOf: (part: MediaPart) => PreparedMedium | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const content: Content = {
+    ...belongingOf(maker),
+    messages: messages.map((message) => ({
+      ...message,
+      parts: message.parts.map((part) => savedPart(part, preparedOf)),
+    })),
+  }
+  const blobs: ArrayBufferView[] = []
+  let offset = 0
+  const json = Buffer.from(
+    JSON.stringify(content, function (this: Record<string, unknown>, key, value: unknown) {
+      const given = this[key] // of a Buffer, `value` is already what its toJSON() makes of it
+      if (!ArrayBuffer.isView(given)) return value
+      blobs.push(given)
+      const place: Place = { [placeKey]: [offset, given.byteLength, typeOf(given)] }
+      offset += given.byteLength
+      return place
+    }),
+  )
+  const header = Buffer.alloc(headerBytes)
+  magic.copy(header)
+  header.writeUInt32LE(version, magic.length)
+  header.writeUInt32LE(json.length, magic.length + 4)
+  const temporary = `${path}.${process.pid}.new`
+  try {
+    const handle = await open(temporary, 'w')
+    try {
+      await writeAll(handle, [header, json, ...blobs.map(bytesOf)], signal)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined)
+    if (QwenVLError.isInstance(error)) throw error
+    throw new ChatFileError(
+      'CHAT_NOT_WRITABLE',
+      `The chat cannot be written to ${path}: ${(error as Error).message}. Name another place.`,
+      { cause: error, details: { path } },
+    )
+  }
+}
+
+/**
+ * The messages of a saved chat; `memory` gets their media.
+ * @throws ChatFileError FILE_NOT_FOUND, CHAT_CORRUPT, CHAT_FOREIGN
+ */
+export async function readChatFile(
+  path: string,
+  maker: Answerer,
+  memory: PictureMemory,
+): Promise<NormalisedMessage[]> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw new ChatFileError(
+      'FILE_NOT_FOUND',
+      `The chat ${path} cannot be read: ${(error as Error).message}.`,
+      {
+        cause: error,
+        details: { path },
+      },
+    )
+  })
+  const content = await contentOf(bytes, path)
+  const { generation, vocabSize } = belongingOf(maker)
+  if (content.generation !== generation || content.vocabSize !== vocabSize) {
+    throw foreign(
+      path,
+      `was saved with a ${content.generation} model of ${content.vocabSize} tokens; this one is ${generation} ` +
+        `with ${vocabSize}. Load it with a model of its own kind`,
+    )
+  }
+  try {
+    return content.messages.map((message) => ({
+      ...message,
+      parts: message.parts.map((part) => loadedPart(part, memory)),
+    }))
+  } catch (error) {
+    throw corrupt(path, error)
+  }
+}
+
+async function contentOf(bytes: Buffer, path: string): Promise<Content> {
+  if (bytes.length < headerBytes + checksumBytes || !bytes.subarray(0, magic.length).equals(magic)) {
+    if (bytes.length > 0 && magic.subarray(0, bytes.length).equals(bytes.subarray(0, magic.length)))
+      throw corrupt(path)
+    throw foreign(path, 'is no chat that save() wrote')
+  }
+  const found = bytes.readUInt32LE(magic.length)
+  if (found !== version)
+    throw foreign(
+      path,
+      `has version ${found}, this package reads version ${version}: use the one that wrote it`,
+    )
+  const end = bytes.length - checksumBytes
+  const hash = createHash('sha256')
+  for (let start = 0; start < end; start += sliceBytes) {
+    hash.update(bytes.subarray(start, Math.min(start + sliceBytes, end)))
+    await nextTurn()
+  }
+  if (!hash.digest().equals(bytes.subarray(end))) throw corrupt(path)
+  const media = headerBytes + bytes.readUInt32LE(magic.length + 4)
+  try {
+    return JSON.parse(bytes.toString('utf8', headerBytes, media), (_, value: unknown) =>
+      isPlace(value) ? storedAt(bytes.subarray(media, end), value) : value,
+    ) as Content
+  } catch (error) {
+    throw corrupt(path, error)
+  }
+}
+
+function savedPart(
+  part: NormalisedPart,
+  preparedOf: (part: MediaPart) => PreparedMedium | undefined,
+): SavedPart {
+  if (part.type === 'text') return part
+  const medium = 'embedding' in part ? part.embedding : preparedOf(part)
+  if (!medium) throw new QwenVLError('INTERNAL', 'A medium of the chat was not read.')
+  const cache = 'options' in part ? part.options.cache : undefined
+  return { type: part.type, medium, ...(cache && { cache }) }
+}
+
+function loadedPart(saved: SavedPart, memory: PictureMemory): NormalisedPart {
+  if (!('medium' in saved)) return saved
+  const { type, medium, cache } = saved
+  const options = cache === undefined ? {} : { cache: cache as 'memory' | 'disk' | 'none' }
+  if ('hashes' in medium) return { type: 'video_embedding', embedding: videoEmbedding(medium) }
+  if ('data' in medium) return { type: 'embedding', embedding: imageEmbedding(medium) }
+  // What it was read from is not asked again: the memory has it.
+  const { width, height } = medium
+  const raw = (data: Uint8Array) => ({ data, width, height, channels: 3 }) as const
+  const part: MediaPart =
+    'pairs' in medium
+      ? { type: 'video', source: medium.pairs.map(({ pixels }) => raw(pixels)), options }
+      : { type: 'image', source: raw(medium.pixels), options }
+  if (part.type !== type) throw new QwenVLError('INTERNAL', 'A saved medium is of another type.')
+  memory.set(part, medium)
+  return part
+}
+
+async function writeAll(
+  handle: FileHandle,
+  chunks: readonly Uint8Array[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const hash = createHash('sha256')
+  for (const chunk of chunks) {
+    for (let start = 0; start < chunk.length; start += sliceBytes) {
+      throwIfAborted(signal)
+      const slice = chunk.subarray(start, start + sliceBytes)
+      hash.update(slice)
+      await handle.appendFile(slice)
+    }
+  }
+  await handle.appendFile(hash.digest())
+}
+
+function belongingOf({ generation, engine }: Answerer): Belonging {
+  return { generation: generation.id, vocabSize: engine.info.vocabSize }
+}
+
+/** Where the elements of an array lie among the media: offset and length in bytes, type. No caller's key looks like this. */
+const placeKey = '\u0000at'
+interface Place {
+  readonly [placeKey]: readonly [number, number, keyof typeof arrays]
+}
+
+function isPlace(value: unknown): value is Place {
+  return typeof value === 'object' && value !== null && placeKey in value
+}
+
+function storedAt(media: Buffer, { [placeKey]: [offset, length, type] }: Place): Stored {
+  const copy = Uint8Array.from(media.subarray(offset, offset + length))
+  return type === 'Uint8Array' ? copy : new arrays[type](copy.buffer)
+}
+
+/** By what they are: under jest and in other realms `instanceof` is false. */
+function typeOf(value: ArrayBufferView): keyof typeof arrays {
+  return isFloat32Array(value) ? 'Float32Array' : isInt32Array(value) ? 'Int32Array' : 'Uint8Array'
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+function corrupt(path: string, cause?: unknown): ChatFileError {
+  const message = `The chat ${path} is damaged or cut off. Save it again, or use a copy.`
+  return new ChatFileError('CHAT_CORRUPT', message, { cause, details: { path } })
+}
+
+function foreign(path: string, why: string): ChatFileError {
+  return new ChatFileError('CHAT_FOREIGN', `The file ${path} ${why}.`, { details: { path } })
+}
