@@ -36,42 +36,48 @@ const tasks = {
 }
 
 const results = {}
+await vl.chat('Warm up.', { maxTokens: 8, ignoreEos: true })
 for (const [name, task] of Object.entries(tasks)) {
-  const rounds = []
-  for (let round = -1; round < Number(options.rounds); round++) {
+  results[name] = []
+  for (let round = 0; round < Number(options.rounds); round++) {
     const { text, grammar } = task()
-    const [plain, guessed] = [
-      await rate(text, grammar, 0),
-      await rate(text, grammar, Number(options.speculate)),
-    ]
-    if (round >= 0) rounds.push({ plain: plain.rate, guessed: guessed.rate, accepted: guessed.accepted })
+    const plain = await rates(text, grammar, 0)
+    const guessed = await rates(text, grammar, Number(options.speculate))
+    results[name].push({ plain, guessed })
   }
-  results[name] = rounds
 }
 await vl.dispose()
 
 if (options.json) console.log(JSON.stringify({ machine: machine(), ...options, results }))
-else {
-  const middle = (rounds, key) => median(rounds.map((round) => round[key]))
+else print()
+
+function print() {
   console.log(`${machine()}\n${vl.info.description}, ${options.threads} threads\n`)
-  printTable(
-    ['an answer that', 'plain, t/s', `speculate: ${options.speculate}, t/s`, 'ratio', 'tokens guessed right'],
-    Object.entries(results).map(([name, rounds]) => [
-      name,
-      middle(rounds, 'plain').toFixed(2),
-      middle(rounds, 'guessed').toFixed(2),
-      (middle(rounds, 'guessed') / middle(rounds, 'plain')).toFixed(2),
-      `${(100 * middle(rounds, 'accepted')).toFixed(0)} %`,
-    ]),
-  )
+  const rows = Object.entries(results).map(([name, rounds]) => {
+    const middle = (side, kind) => median(rounds.map((round) => round[side][kind]))
+    const ratio = (kind) => (middle('guessed', kind) / middle('plain', kind)).toFixed(2)
+    const right = `${(100 * middle('guessed', 'accepted')).toFixed(0)} %`
+    const speeds = [middle('plain', 'clock').toFixed(2), middle('guessed', 'clock').toFixed(2)]
+    return [name, ...speeds, ratio('clock'), ratio('cpu'), right]
+  })
+  const speeds = ['plain, t/s', `speculate: ${options.speculate}, t/s`]
+  printTable(['an answer that', ...speeds, 'ratio', 'ratio, CPU time', 'tokens guessed right'], rows)
 }
 
-/** Tokens per second behind the prompt, and the share of them that had been guessed. */
-async function rate(text, grammar, speculate) {
+/** Tokens per second behind the first one, by the clock and of the CPU's time, and the share that had been guessed. */
+async function rates(text, grammar, speculate) {
   const settings = grammar ? { grammar } : { maxTokens: 64, ignoreEos: true }
-  const { usage, timings } = await vl.chat(text, { temperature: 0, speculate, ...settings })
+  const stream = vl.stream(text, { temperature: 0, speculate, ...settings })
+  let started
+  for await (const { type } of stream) {
+    if (type === 'text') started ??= { clock: performance.now(), cpu: process.cpuUsage() }
+  }
+  const clock = performance.now() - started.clock
+  const { user, system } = process.cpuUsage(started.cpu)
+  const { completionTokens, acceptedTokens = 0 } = (await stream.result).usage
   return {
-    rate: (usage.completionTokens - 1) / (timings.generateMs / 1000),
-    accepted: (usage.acceptedTokens ?? 0) / usage.completionTokens,
+    clock: (completionTokens - 1) / (clock / 1e3),
+    cpu: (completionTokens - 1) / ((user + system) / 1e6),
+    accepted: acceptedTokens / completionTokens,
   }
 }
