@@ -33,6 +33,10 @@ export class LlamaServer {
     return server
   }
 
+  get url() {
+    return this.#url
+  }
+
   get pid() {
     return this.#child.pid
   }

@@ -5,7 +5,7 @@ import { QwenVLError } from '../errors'
 const flags = ['model', 'mmproj', 'contextSize', 'threads', 'gpuLayers', 'minPixels', 'maxPixels'].concat(
   ['maxTokens', 'temperature', 'seed'], // of `ask`
   ['host', 'port', 'apiKey', 'withoutKey', 'modelName', 'fileRoot', 'corsOrigin', 'maxBodyBytes', 'maxMedia'],
-  ['rateLimit', 'timeoutMs', 'graceMs', 'parallel', 'allowPrivateAddresses'], // of `serve`
+  ['rateLimit', 'timeoutMs', 'graceMs', 'parallel', 'maxQueue', 'cacheDir', 'allowPrivateAddresses'], // of `serve`
 )
 
 /** One line: `error: …`. */

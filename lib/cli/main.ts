@@ -108,6 +108,8 @@ withModel(program.command('serve'))
   .option('--grace-ms <n>', 'time that answers get to end when the server is stopped (default: 10 s)', number)
   .option('--cors-origin <origin>', 'let web pages of this origin call, * for all', collect, [])
   .option('--parallel <n>', 'answers that are computed at the same time (default: 4)', number)
+  .option('--max-queue <n>', 'requests that may wait beside these (default: 256)', number)
+  .option('--cache-dir <folder>', 'keep the embeddings of pictures here, for later runs too')
   .option('--allow-private-addresses', 'fetch pictures from private and local addresses too', false)
   .action((flags: ServeFlags) => serve(flags, signal))
 

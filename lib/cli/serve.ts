@@ -20,13 +20,15 @@ export interface ServeFlags extends ModelFlags {
   readonly timeoutMs?: number
   readonly graceMs?: number
   readonly parallel?: number
+  readonly maxQueue?: number
+  readonly cacheDir?: string
   readonly allowPrivateAddresses: boolean
 }
 
 export async function serve(flags: ServeFlags, signal: AbortSignal): Promise<void> {
-  const { host, port, apiKey, withoutKey, corsOrigin, parallel, allowPrivateAddresses } = flags
+  const { host, port, apiKey, withoutKey, corsOrigin, allowPrivateAddresses } = flags
   const limits = pick(flags, ['fileRoot', 'maxBodyBytes', 'maxMedia', 'rateLimit', 'timeoutMs', 'graceMs'])
-  const loading = { allowPrivateAddresses, ...(parallel !== undefined && { parallel }) }
+  const loading = { allowPrivateAddresses, ...pick(flags, ['parallel', 'maxQueue', 'cacheDir']) }
   await withModel(
     flags,
     signal,

@@ -45,6 +45,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   DISPOSED: 503,
   QUEUE_FULL: 503,
   FFMPEG_NOT_FOUND: 501,
+  ABORTED: 499, // the client left
 }
 /** OpenAI's own codes, where clients know them. */
 const codes: Partial<Record<ErrorCode, string>> = {
@@ -67,6 +68,7 @@ export function failureOf(error: unknown): Failure {
     code: codes[code] ?? code.toLowerCase(),
     param: typeof argument === 'string' ? argument : null,
     message,
+    ...(status === 503 && { headers: { 'retry-after': '1' } }),
   }
 }
 

@@ -24,6 +24,9 @@ export class Metrics {
 
   constructor(model: QwenVL, running: () => number) {
     this.#gauge('requests_running', 'Requests under way.', running)
+    this.#gauge('answers_running', 'Answers that are computed now.', () => model.stats().requests.running)
+    this.#gauge('answers_waiting', 'Requests that wait for their turn.', () => model.stats().requests.waiting)
+    this.#gauge('kv_cells_used', 'Cells of the KV memory in use.', () => model.stats().kv.used)
     this.#gauge('embedding_cache_bytes', 'Embeddings kept in memory.', () => model.stats().embeddings.bytes)
     this.#gauge('resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss())
   }

@@ -224,3 +224,18 @@ test('too many requests in a minute are told to wait', async () => {
   expect((await fetch(`${strict.url}/health`)).status).toBe(200)
   await strict.stop()
 })
+
+test('more requests than may wait are told to come again', async () => {
+  const busy = await startServing(['--parallel', '1', '--max-queue', '0'])
+  const client = new OpenAI({ baseURL: `${busy.url}/v1`, apiKey: 'none', maxRetries: 0 })
+  const messages = [{ role: 'user' as const, content: 'Hi.' }]
+  const endless = { model: 'model-f16', messages, ignore_eos: true, stream: true } as const
+  for await (const _ of await client.chat.completions.create(endless)) {
+    for (const stream of [false, true]) {
+      const refused = client.chat.completions.create({ model: 'model-f16', messages, stream })
+      await expect(refused).rejects.toMatchObject({ status: 503, code: 'queue_full' })
+    }
+    break
+  }
+  await busy.stop()
+})
