@@ -147,7 +147,9 @@ export class QwenVL implements AsyncDisposable {
     const { concurrency = 2 * this.info.parallel, ...common } = options
     const settings = checkGenerateOptions(common)
     return new Batch(conversations, concurrency, settings.signal, (messages, own, signal) =>
-      this.chat(messages, { ...common, ...own, signal } as GenerateOptions<Schema>),
+      this.#maker.requests.whenRoom(signal, () =>
+        this.chat(messages, { ...common, ...own, signal } as GenerateOptions<Schema>),
+      ),
     )
   }
 

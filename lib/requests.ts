@@ -4,6 +4,7 @@
  */
 import { channel, tracingChannel } from 'node:diagnostics_channel'
 import { QueueFullError, QwenVLError } from './errors'
+import { abortable } from './media/abort'
 import { Spent } from './spent'
 import type {
   FinishReason,
@@ -78,6 +79,7 @@ export class Requests {
   #active = 0
   readonly #ended = { completed: 0, failed: 0, cancelled: 0, refused: 0 }
   readonly #spent = new Spent()
+  readonly #waiting: Array<() => void> = []
 
   /** @param limit Most requests at a time, those under way included. */
   constructor(model: string, limit: number) {
@@ -118,7 +120,15 @@ export class Requests {
       throw error
     } finally {
       this.#active--
+      for (const wake of this.#waiting.splice(0)) wake()
     }
+  }
+
+  /** Begins a request as soon as one more would be taken. @throws AbortError */
+  async whenRoom<R>(signal: AbortSignal, begin: () => Promise<R>): Promise<R> {
+    while (this.#active >= this.#limit)
+      await abortable(new Promise<void>((resolve) => this.#waiting.push(resolve)), signal)
+    return begin() // in the same turn, before another one takes the place
   }
 
   #enter(): void {

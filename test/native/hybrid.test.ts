@@ -51,6 +51,26 @@ describe.each(['qwen3.5', 'qwen3.5moe'] as const)('%s', (id) => {
     }
   })
 
+  test('a fork of a chat that has moved on computes neither picture nor earlier turns anew', async () => {
+    const chat = vl.createChat({ ...options, system: 'Answer briefly, once more.' })
+    const first = await chat.send(square, 'What is it?')
+    const fork = chat.fork()
+    await chat.send('And its colour?')
+    const answer = await fork.send('And its size?')
+    expect(answer.images).toMatchObject([{ source: 'kv' }])
+    const computed = answer.usage.promptTokens - answer.usage.cachedTokens
+    expect(computed).toBeLessThan(first.usage.promptTokens)
+    expectSame(
+      answer,
+      await fromScratch([
+        { role: 'system', content: 'Answer briefly, once more.' },
+        user(square, 'What is it?'),
+        answerMessage(first),
+        user('And its size?'),
+      ]),
+    )
+  })
+
   test('a question again, and another one about the same picture', async () => {
     const first = await vl.chat([user(scene, 'What is it?')], options)
     const again = await vl.chat([user(scene, 'What is it?')], options)

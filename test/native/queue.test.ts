@@ -48,12 +48,26 @@ test('turns of a chat that wait for each other are one request at a time', async
   expect(answers).toHaveLength(6)
 })
 
-test('a batch is no request more than it has in work', async () => {
+test('a batch waits where the queue is full', async () => {
+  const refused = vl.stats().requests.refused
+  const running = ['one', 'two', 'three'].map((text) => vl.chat(text, long))
   const items = await vl.batch(
     Array.from({ length: 12 }, (_, n) => `Question ${n}`),
-    { ...greedy, concurrency: 3 },
+    { ...greedy, concurrency: 20 },
   )
-  expect(items.filter(({ error }) => error)).toEqual([])
+  expect(items.map(({ error }) => error)).toEqual(Array.from({ length: 12 }))
+  expect(vl.stats().requests.refused).toBe(refused)
+  await Promise.all(running)
+})
+
+test('a batch that waits hears its signal', async () => {
+  const running = ['one', 'two', 'three'].map((text) => vl.chat(text, long))
+  const controller = new AbortController()
+  const batch = vl.batch(['four'], { ...greedy, signal: controller.signal })
+  const outcome = batch.then(String, (error: unknown) => (error as Error).name)
+  controller.abort()
+  expect(await outcome).toBe('AbortError')
+  await Promise.all(running)
 })
 
 test('maxQueue: 0 takes as many as are computed at the same time', async () => {
