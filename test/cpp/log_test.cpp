@@ -10,7 +10,8 @@ using qvl::LogTail;
 
 namespace qvl {
 void keep_log_line(const char * text);
-}
+void hear_log_text(const char * level, const char * text);
+}  // namespace qvl
 
 TEST(lines_are_kept_while_a_tail_lives) {
     qvl::keep_log_line("before\n");
@@ -49,6 +50,26 @@ TEST(another_thread_has_its_own) {
     qvl::Thread thread("qvl-test", [] { qvl::keep_log_line("elsewhere\n"); });
     thread.join();
     CHECK_EQ(tail.text(), "");
+}
+
+TEST(a_listener_hears_whole_lines_with_their_levels) {
+    std::string heard;
+    {
+        const qvl::LogListener listener(
+            [&](const char * level, std::string line) { heard += std::string(level) + ":" + line + ";"; });
+        qvl::hear_log_text("info", "one\ntwo, ");
+        qvl::hear_log_text(nullptr, "continued\n\n");
+        qvl::hear_log_text("warn", "unfinished");
+        qvl::Thread thread("qvl-test", [] { qvl::hear_log_text("error", "elsewhere\n"); });
+        thread.join();
+    }
+    qvl::hear_log_text("error", "afterwards\n");
+    CHECK_EQ(heard, "info:one;info:two, continued;");
+}
+
+TEST(nobody_need_listen) {
+    const qvl::LogListener listener({});
+    qvl::hear_log_text("info", "nobody\n");
 }
 
 TEST(what_upstream_logs_arrives) {
