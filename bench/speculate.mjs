@@ -3,8 +3,8 @@
  *
  *   node bench/speculate.mjs [--model F] [--threads N] [--rounds 5] [--speculate 8] [--json]
  *
- * Random weights repeat nothing by themselves: a grammar makes them copy the numbers of a table, which Qwen's vocabulary
- * spells in one way only, digit by digit. Checking the grammar is part of both sides' time.
+ * Random weights repeat nothing by themselves: a grammar makes them copy a row of digits, which Qwen's vocabulary
+ * spells in one way only, one by one. Checking the grammar is part of both sides' time.
  */
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -27,10 +27,9 @@ const vl = await QwenVL.load({ model: options.model, threads: Number(options.thr
 const number = () => String(Math.random()).slice(2, 14).padEnd(12, '0')
 
 const tasks = {
-  'copies a table of the prompt': () => {
-    const numbers = Array.from({ length: 12 }, number)
-    const table = numbers.map((serial, line) => `Item ${line}, serial number:\n${serial}\n`).join('')
-    return { text: `${table}List the serial numbers.`, grammar: `root ::= "${numbers.join('\\n')}"` }
+  'repeats a text of its prompt': () => {
+    const numbers = Array.from({ length: 10 }, number).join('')
+    return { text: `${numbers}\nWrite it down once more.`, grammar: `root ::= "${numbers}"` }
   },
   'says something new': () => ({ text: `Tell me about ${number()}.` }),
 }

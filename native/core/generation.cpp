@@ -212,10 +212,9 @@ std::vector<int32_t> Generation::guess(int room) const {
     return lookup_ && most > 0 ? lookup_->guess(static_cast<size_t>(most)) : std::vector<int32_t>{};
 }
 
-void Generation::judge(size_t guessed, size_t right) {
+void Generation::count_guesses(size_t guessed, size_t right) {
     guessed_tokens_ += static_cast<int>(guessed);
     accepted_tokens_ += static_cast<int>(right);
-    lookup_->judge(guessed, right);
 }
 
 bool Generation::is_stop(int32_t token) const {

@@ -46,7 +46,7 @@ class Generation {
     void sample(float * logits, int n_vocab);
     // Tokens that may follow the last item, at most `room`: if they are computed with it, they need not be later.
     std::vector<int32_t> guess(int room) const;
-    void judge(size_t guessed, size_t right);
+    void count_guesses(size_t guessed, size_t right);
 
     bool finished() const { return !reason_.empty(); }
     bool started() const { return completion_tokens_ > 0; }

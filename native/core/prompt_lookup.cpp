@@ -8,17 +8,23 @@ void PromptLookup::push(int32_t token) {
     if (has_gram()) {
         followers_[latest_gram()] = tokens_.size();
     }
+    const bool goes_on = repeated_ > 0 && token >= 0 && tokens_[next_] == token;
+    repeated_ = goes_on ? repeated_ + 1 : 0;
+    next_++;
     tokens_.push_back(token);
+    if (goes_on || !has_gram()) {
+        return;
+    }
+    if (const auto found = followers_.find(latest_gram()); found != followers_.end()) {
+        repeated_ = kGram;
+        next_ = found->second;
+    }
 }
 
 std::vector<int32_t> PromptLookup::guess(size_t room) const {
     std::vector<int32_t> guessed;
-    const auto found = has_gram() ? followers_.find(latest_gram()) : followers_.end();
-    if (found == followers_.end()) {
-        return guessed;
-    }
-    const size_t most = std::min(length_, room);
-    for (size_t i = found->second; guessed.size() < most; i++) {
+    const size_t most = repeated_ == 0 ? 0 : std::min({most_, room, repeated_ - 1});
+    for (size_t i = next_; guessed.size() < most; i++) {
         // Behind the end it goes on with itself, as a text does that repeats itself.
         const int32_t token = i < tokens_.size() ? tokens_[i] : guessed[i - tokens_.size()];
         if (token < 0) {
@@ -27,10 +33,6 @@ std::vector<int32_t> PromptLookup::guess(size_t room) const {
         guessed.push_back(token);
     }
     return guessed;
-}
-
-void PromptLookup::judge(size_t guessed, size_t right) {
-    length_ = right == guessed ? std::min(most_, 2 * length_) : std::max<size_t>(right, 1);
 }
 
 bool PromptLookup::has_gram() const {

@@ -12,14 +12,13 @@ namespace qvl {
 class PromptLookup {
   public:
     // Never guesses more than `most` tokens at a time.
-    explicit PromptLookup(size_t most) : most_(most), length_(most) {}
+    explicit PromptLookup(size_t most) : most_(most) {}
 
     // The next token of prompt or answer; below 0: something that is no token.
     void push(int32_t token);
-    // At most `room` tokens that may follow. Empty if the latest tokens are new.
+    // At most `room` tokens that may follow. Empty if the latest tokens are new; the longer they are the same as before, the
+    // more.
     std::vector<int32_t> guess(size_t room) const;
-    // So many of the guessed tokens were right. Wrong guesses make the next ones shorter.
-    void judge(size_t guessed, size_t right);
 
   private:
     static constexpr size_t kGram = 3;  // so many equal tokens are no accident
@@ -28,9 +27,10 @@ class PromptLookup {
     uint64_t latest_gram() const;
 
     size_t most_;
-    size_t length_;
     std::vector<int32_t> tokens_;
     std::unordered_map<uint64_t, size_t> followers_;  // of every gram the index behind its latest place
+    size_t repeated_ = 0;                             // so many of the latest tokens stood before ...
+    size_t next_ = 0;                                 // ... this index too
 };
 
 }  // namespace qvl

@@ -218,7 +218,7 @@ void Scheduler::sample(const Part & part) {
         sample_with(part, part.logits + static_cast<int>(right));
     }
     if (!part.guessed.empty()) {
-        generation.judge(part.guessed.size(), right);
+        generation.count_guesses(part.guessed.size(), right);
         memory_.drop_from(sequence, memory_.at(sequence).position_after(memory_.at(sequence).size()));
     }
 }
