@@ -21,14 +21,14 @@ void Checkpoints::plan(const std::vector<SequenceItem> & prompt, const llama_voc
         const bool text = prompt[i].token >= 0;
         // Not between frames of a video: their positions may be equal, and cells are cut by position.
         if (text && prompt[i - 1].token < 0) {
-            places_.push_back(i);
+            places_.push_back({i, true});
         }
         if (text && llama_vocab_is_control(vocab, prompt[i].token)) {
             last_control = i;
         }
     }
-    if (last_control > (places_.empty() ? 0 : places_.back())) {
-        places_.push_back(last_control);
+    if (last_control > (places_.empty() ? 0 : places_.back().items)) {
+        places_.push_back({last_control, false});
     }
     if (places_.size() > kMostCopies) {
         places_.erase(places_.begin(), places_.end() - kMostCopies);
@@ -36,29 +36,35 @@ void Checkpoints::plan(const std::vector<SequenceItem> & prompt, const llama_voc
 }
 
 void Checkpoints::add_place(size_t items) {
-    const auto place = std::lower_bound(places_.begin(), places_.end(), items);
-    if (place == places_.end() || *place != items) {
-        places_.insert(place, items);
+    const auto place =
+        std::find_if(places_.begin(), places_.end(), [items](const Place & p) { return p.items >= items; });
+    if (place == places_.end() || place->items != items) {
+        places_.insert(place, {items, false});
     }
 }
 
 size_t Checkpoints::next_place(size_t items) const {
-    const auto place = std::upper_bound(places_.begin(), places_.end(), items);
-    return place == places_.end() ? std::numeric_limits<size_t>::max() : *place;
+    const auto place =
+        std::find_if(places_.begin(), places_.end(), [items](const Place & p) { return p.items > items; });
+    return place == places_.end() ? std::numeric_limits<size_t>::max() : place->items;
 }
 
 void Checkpoints::save(llama_context * ctx, llama_seq_id id, size_t items) {
-    if (!std::binary_search(places_.begin(), places_.end(), items)) {
+    const auto place =
+        std::find_if(places_.begin(), places_.end(), [items](const Place & p) { return p.items == items; });
+    if (place == places_.end()) {
         return;
     }
     truncate(items - 1);
     if (copies_.size() == kMostCopies) {
-        copies_.erase(copies_.begin());
+        const auto passing =
+            std::find_if(copies_.begin(), copies_.end(), [](const Checkpoint & c) { return !c.lasting; });
+        copies_.erase(passing != copies_.end() ? passing : copies_.begin());
     }
     try {
         std::vector<uint8_t> state(llama_state_seq_get_size_ext(ctx, id, kStateOnly));
         if (llama_state_seq_get_data_ext(ctx, state.data(), state.size(), id, kStateOnly) == state.size()) {
-            copies_.push_back({items, std::make_shared<const std::vector<uint8_t>>(std::move(state))});
+            copies_.push_back({items, place->lasting, std::make_shared<const std::vector<uint8_t>>(std::move(state))});
         }
     } catch (const std::bad_alloc &) {
         copies_.clear();  // they only save time

@@ -33,12 +33,17 @@ class Checkpoints {
     void truncate(size_t items);
 
   private:
+    struct Place {
+        size_t items;
+        bool lasting;  // behind a picture: other questions about it come back here, however long the chat became
+    };
     struct Checkpoint {
         size_t items;
+        bool lasting;
         std::shared_ptr<const std::vector<uint8_t>> state;  // sequences that share a prefix share its copies
     };
 
-    std::vector<size_t> places_;      // ascending
+    std::vector<Place> places_;       // ascending
     std::vector<Checkpoint> copies_;  // ascending
 };
 

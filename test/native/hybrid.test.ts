@@ -71,6 +71,16 @@ describe.each(['qwen3.5', 'qwen3.5moe'] as const)('%s', (id) => {
     )
   })
 
+  test('another question about a picture, after a long talk about it', async () => {
+    await using single = await loadFixture({ id, contextSize: 1024, parallel: 1 })
+    const chat = single.createChat(options)
+    await chat.send(square, 'What is it?')
+    for (let n = 0; n < 8; n++) await chat.send(`And now, ${n}?`)
+    const other = await single.chat([user(square, 'Where is it?')], options)
+    expect(other.images).toMatchObject([{ source: 'kv' }])
+    expectSame(other, await fromScratch([user(square, 'Where is it?')]))
+  })
+
   test('a question again, and another one about the same picture', async () => {
     const first = await vl.chat([user(scene, 'What is it?')], options)
     const again = await vl.chat([user(scene, 'What is it?')], options)
