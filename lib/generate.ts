@@ -4,6 +4,8 @@ import type { Engine } from './engine/engine'
 import type { GenerateRequest, ThoughtLimit } from './engine/binding'
 import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './errors'
 import type { SamplingDefaults } from './generations'
+import { adapterScales } from './lora'
+import type { LoraAdapter } from './lora'
 import type { GenerateOptions } from './options'
 import type { PreparedPrompt } from './conversation'
 import type { Requests } from './requests'
@@ -19,6 +21,8 @@ export interface Generator {
   /** Ids that end an answer. */
   readonly stopTokens: readonly number[]
   readonly requests: Requests
+  /** Those that the model was loaded with. */
+  readonly adapters: readonly LoraAdapter[]
 }
 
 /** What was generated, not yet read. */
@@ -134,7 +138,7 @@ export function generate(
 }
 
 function nativeRequest(
-  { sampling, padToken }: Generator,
+  { sampling, padToken, adapters }: Generator,
   prompt: PreparedPrompt,
   options: Parameters<typeof generate>[2],
   stopTokens: readonly number[],
@@ -160,6 +164,7 @@ function nativeRequest(
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     grammar: options.grammar ?? '',
     speculate: options.speculate ?? 0,
+    adapters: adapterScales(adapters, options.lora),
     thought,
   }
 }

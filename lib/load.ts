@@ -30,7 +30,14 @@ const defaultCacheDirBytes = 4e9
  * @throws ModelLoadError, UnsupportedModelError, DownloadError, AbortError
  */
 export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
-  const { signal, onProgress, flashAttention = 'auto', cacheDir, parallel = defaultParallel } = checked
+  const {
+    signal,
+    onProgress,
+    flashAttention = 'auto',
+    cacheDir,
+    parallel = defaultParallel,
+    lora = [],
+  } = checked
   throwIfAborted(signal)
   const { model, mmproj } = await localFiles(checked)
   const header = await inspectGguf(model)
@@ -60,6 +67,7 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
         mmproj !== undefined && projector && cacheDir
           ? await encoderIdentity(mmproj, projector, { flashAttention })
           : '',
+      adapters: lora.map(({ path }) => resolve(path)),
     },
     { signal, onProgress, onWarning: checked.onWarning ?? emitWarning, onLog: checked.onLog },
   )
@@ -76,6 +84,7 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
         .filter(({ text }) => stopTexts.includes(text))
         .map(({ id }) => id),
       sampling: generation.sampling,
+      adapters: lora,
       requests: new Requests(engine.info.description, parallel + (checked.maxQueue ?? defaultQueue)),
       options: checked,
     }

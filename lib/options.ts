@@ -1,10 +1,12 @@
 /** Options of loading and of generating: their meaning, defaults and checks. */
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { LogLine } from './engine/binding'
 import type { EngineWarning } from './engine/engine'
 import { InvalidArgumentError, invalidArgument } from './errors'
 import type { PullProgress } from './models/meter'
 import type { HubOptions } from './models/settings'
+import type { LoraAdapter } from './lora'
 import { readSchema } from './output/schema'
 import type { OutputSchema } from './output/schema'
 import type { OverflowPolicy } from './room'
@@ -85,6 +87,8 @@ export interface LoadOptions {
   readonly cacheDir?: string
   /** Most bytes of that folder; the longest unused go first. Default 4 GB. */
   readonly cacheDirBytes?: number
+  /** LoRA adapters that requests may use, and their scales where a request has no `lora` of its own. Default: none. */
+  readonly lora?: readonly LoraAdapter[]
   /** Fetch pictures from private, loopback and link-local addresses too. Default false. */
   readonly allowPrivateAddresses?: boolean
   /** Time for fetching one remote picture, in ms. Default 30 000. */
@@ -150,6 +154,8 @@ export interface GenerateOptions<Schema extends OutputSchema | undefined = Outpu
   readonly toolChoice?: ToolChoice
   /** Most tokens of the thought of a model that thinks; 0: no thought. Default: no limit. */
   readonly thinkingBudget?: number
+  /** Which LoRA adapters of the model answer, and how strongly; `[]` none. Default: as the model was loaded. */
+  readonly lora?: readonly LoraAdapter[]
   /** Further variables of the chat template, e.g. `{ enable_thinking: false }`. */
   readonly templateVariables?: Readonly<Record<string, unknown>>
   /** Cancels the request at any point; the call then throws AbortError. */
@@ -199,6 +205,19 @@ const signal = z.custom<AbortSignal>(
 )
 const maxInt = 2 ** 31 - 1
 
+const adapters = z
+  .array(
+    z.strictObject(
+      { path: string, scale: real(-1000, 1000).optional() },
+      { error: 'an adapter: { path, scale }' },
+    ),
+    { error: 'an array of adapters { path, scale }' },
+  )
+  .max(64, { error: 'of at most 64 adapters' })
+  .refine((list) => new Set(list.map(({ path }) => resolve(path))).size === list.length, {
+    error: 'without the same adapter twice',
+  })
+
 const loadSchema = z.strictObject({
   model: string.optional(),
   mmproj: z.union([string, z.literal(false)], { error: 'a string, not empty, or false' }).optional(),
@@ -241,6 +260,7 @@ const loadSchema = z.strictObject({
   largeImages: z.enum(['refuse', 'shrink'], { error: "'refuse' or 'shrink'" }).optional(),
   encoderPrecision: z.enum(['auto', 'exact'], { error: "'auto' or 'exact'" }).optional(),
   cacheBytes: whole(0, 2 ** 50).optional(),
+  lora: adapters.optional(),
   cacheDir: string.optional(),
   cacheDirBytes: whole(0, 2 ** 50).optional(),
   allowPrivateAddresses: boolean.optional(),
@@ -277,6 +297,7 @@ const generateSchema = z.strictObject({
     .union([boolean, whole(0, maxInt)], { error: 'true, false or a whole number from 0' })
     .optional(),
   speculate: whole(0, 16).optional(),
+  lora: adapters.optional(),
   ignoreEos: boolean.optional(),
   addVisionId: boolean.optional(),
   specialTokens: z.enum(['text', 'allow'], { error: "'text' or 'allow'" }).optional(),

@@ -89,6 +89,8 @@ export interface EngineParams {
   readonly cacheDirBytes: number
   /** Names what the encoder computes, as a folder in `cacheDir`. */
   readonly encoderIdentity: string
+  /** Paths of LoRA adapters. */
+  readonly adapters: readonly string[]
 }
 
 /** Where the embedding of a picture is kept; 'disk' includes the memory. */
@@ -214,6 +216,8 @@ export interface GenerateRequest {
   readonly grammar: string
   /** Most tokens that are guessed ahead at a time; 0: none. */
   readonly speculate: number
+  /** Scale of each of the engine's adapters. */
+  readonly adapters: Float32Array
   /** Limit of the thought that the answer begins in. */
   readonly thought?: ThoughtLimit | undefined
 }

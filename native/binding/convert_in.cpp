@@ -80,6 +80,23 @@ Keep where_kept(const Napi::Object & object) {
     return name == "none" ? Keep::none : name == "memory" ? Keep::memory : Keep::disk;
 }
 
+std::vector<std::string> texts(const Napi::Object & object, const char * name) {
+    const Napi::Value value = object.Get(name);
+    if (!value.IsArray()) {
+        refuse(name, "an array of strings");
+    }
+    const auto array = value.As<Napi::Array>();
+    std::vector<std::string> found;
+    for (uint32_t i = 0; i < array.Length(); i++) {
+        const Napi::Value item = array.Get(i);
+        if (!item.IsString() || item.As<Napi::String>().Utf8Value().empty()) {
+            refuse(name, "an array of strings that are not empty");
+        }
+        found.push_back(item.As<Napi::String>().Utf8Value());
+    }
+    return found;
+}
+
 std::vector<int32_t> integers(const Napi::Object & object, const char * name) {
     return elements<int32_t>(object.Get(name), napi_int32_array, name, "an Int32Array");
 }
@@ -153,19 +170,10 @@ GenerateParams generate(const Napi::Object & object) {
     params.position = integer(object, "position", 0, 1 << 30);
     params.max_tokens = integer(object, "maxTokens", 0, kMaxInt);
     params.stop_tokens = integers(object, "stopTokens");
-    const Napi::Value stop = object.Get("stop");
-    if (!stop.IsArray()) {
-        refuse("stop", "an array of strings");
-    }
-    for (uint32_t i = 0; i < stop.As<Napi::Array>().Length(); i++) {
-        const Napi::Value item = stop.As<Napi::Array>().Get(i);
-        if (!item.IsString() || item.As<Napi::String>().Utf8Value().empty()) {
-            refuse("stop", "an array of strings that are not empty");
-        }
-        params.stop.push_back(item.As<Napi::String>().Utf8Value());
-    }
+    params.stop = texts(object, "stop");
     params.logprobs = integer(object, "logprobs", -1, kMaxInt);
     params.pad_token = integer(object, "padToken", -1, kMaxInt);
+    params.adapters = elements<float>(object.Get("adapters"), napi_float32_array, "adapters", "a Float32Array");
     params.sampling = {real(object, "temperature"),
                        integer(object, "topK", 0, kMaxInt),
                        real(object, "topP"),
@@ -202,6 +210,7 @@ EngineParams engine_params(const Napi::Object & object) {
     EngineParams params{};
     params.model = text(object, "model");
     params.mmproj = text(object, "mmproj");
+    params.adapters = texts(object, "adapters");
     params.context_size = integer(object, "contextSize", 1, 1 << 24);
     params.batch_size = integer(object, "batchSize", 1, 1 << 16);
     params.threads = integer(object, "threads", 0, 512);

@@ -88,6 +88,13 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
     }
 }
 
+void Decoder::use_adapters(const std::vector<float> & scales) {
+    auto adapters = model_->adapters();
+    auto values = scales;
+    values.resize(adapters.size(), 0);
+    llama_set_adapters_lora(ctx_.get(), adapters.data(), adapters.size(), values.data());
+}
+
 Decoder::Outcome Decoder::decode(TokenBatch & tokens, const std::function<bool()> & abort) {
     llama_batch batch{};
     batch.n_tokens = static_cast<int32_t>(tokens.size());

@@ -49,6 +49,8 @@ class Decoder {
     // Most tokens of a batch.
     int batch_size() const { return static_cast<int>(llama_n_batch(ctx_.get())); }
 
+    // What is decoded next is computed with these scales of the model's adapters.
+    void use_adapters(const std::vector<float> & scales);
     // `abort` is asked between graph nodes on a CPU.
     Outcome decode(TokenBatch & batch, const std::function<bool()> & abort);
     // Rows [begin, end) of a picture or pair of frames, whose rows are [count × width].

@@ -1,5 +1,7 @@
 #include "generation.h"
 
+#include "adapter.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -16,10 +18,12 @@ constexpr int kEncodedAhead = 2;
 Generation::Generation(std::shared_ptr<Request> request, const Model & model, Encoder * encoder, int context_size,
                        const EventSink & emit)
     : request_(std::move(request)), params_(std::get<GenerateParams>(request_->params)), model_(model),
-      encoder_(encoder), context_size_(context_size), emit_(emit), items_(Sequence::flatten(params_.segments)),
-      prompt_size_(items_.size()), sampler_(params_.sampling, model.vocab()), output_(params_.stop) {
-    for (const auto & item : items_) {
+      encoder_(encoder), context_size_(context_size), emit_(emit), adapter_set_(adapters_identity(params_.adapters)),
+      items_(Sequence::flatten(params_.segments)), prompt_size_(items_.size()),
+      sampler_(params_.sampling, model.vocab()), output_(params_.stop) {
+    for (auto & item : items_) {
         cells_ += item.cells;
+        item.adapters = adapter_set_;
     }
     prompt_tokens_ = cells_;
     check();
@@ -198,7 +202,7 @@ void Generation::sample(float * logits, int n_vocab) {
         reason_ = "length";
     } else {
         const int32_t position = params_.position + completion_tokens_ - 1;
-        items_.push_back({token, {}, position, 1, 0, 0});
+        items_.push_back({token, {}, position, 1, 0, 0, adapter_set_});
         cells_++;
         if (lookup_) {
             lookup_->push(token);

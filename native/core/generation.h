@@ -31,6 +31,9 @@ class Generation {
     // The prompt and what was generated. All of it has to be computed, the last item with logits.
     const std::vector<SequenceItem> & items() const { return items_; }
     size_t prompt_size() const { return prompt_size_; }
+    // The scale of each adapter, and what tells this set from others: what is computed together has the same.
+    const std::vector<float> & adapters() const { return params_.adapters; }
+    uint64_t adapter_set() const { return adapter_set_; }
     const ImageSegment & image(const SequenceItem & item) const;
 
     // So many items are in the KV memory now; `reused`: others had computed them. Tells of their pictures.
@@ -79,6 +82,7 @@ class Generation {
     Encoder * encoder_;
     const int context_size_;
     const EventSink & emit_;
+    const uint64_t adapter_set_;
     std::vector<SequenceItem> items_;
     size_t prompt_size_;
     int32_t cells_ = 0;

@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include "adapter.h"
 #include "error.h"
 #include "log.h"
 
@@ -41,6 +42,9 @@ Model::Model(const EngineParams & params, const ProgressCallback & progress) {
                     tail.text());
     }
     vocab_ = llama_model_get_vocab(model_.get());
+    for (const auto & path : params.adapters) {
+        adapters_.push_back(load_adapter(model_.get(), path));
+    }
 }
 
 bool Model::uses_mrope() const {

@@ -21,6 +21,7 @@ class Model {
 
     llama_model * get() const { return model_.get(); }
     const llama_vocab * vocab() const { return vocab_; }
+    const std::vector<llama_adapter_lora *> & adapters() const { return adapters_; }
     int embedding_width() const { return llama_model_n_embd_inp(model_.get()); }
     bool uses_mrope() const;
     // True: keeps a state beside or instead of KV cells (linear attention), which cannot be cut back.
@@ -36,6 +37,7 @@ class Model {
   private:
     llama_model_ptr model_;
     const llama_vocab * vocab_;
+    std::vector<llama_adapter_lora *> adapters_;  // llama.cpp frees them with the model
 };
 
 }  // namespace qvl

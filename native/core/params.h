@@ -36,10 +36,11 @@ struct EngineParams {
     bool exact_encoder =
         false;  // weights of the encoder as the file has them, else in the fastest type that holds them
     CacheParams cache = {};
-    int parallel = 4;            // sequences that are computed at the same time
-    bool deterministic = false;  // an answer does not depend on what runs beside it
-    int step_ms = 100;           // how long a step may take while answers are generated
-    bool log = false;            // tell what llama.cpp logs
+    int parallel = 4;                        // sequences that are computed at the same time
+    bool deterministic = false;              // an answer does not depend on what runs beside it
+    int step_ms = 100;                       // how long a step may take while answers are generated
+    bool log = false;                        // tell what llama.cpp logs
+    std::vector<std::string> adapters = {};  // LoRA files
 };
 
 struct TextSegment {
@@ -92,7 +93,8 @@ struct GenerateParams {
     int logprobs;  // -1: none
     int32_t pad_token;
     SamplingParams sampling;
-    int speculate = 0;  // most tokens that are guessed ahead at a time
+    int speculate = 0;                 // most tokens that are guessed ahead at a time
+    std::vector<float> adapters = {};  // scale of each adapter of the engine; 0: not used
 };
 
 struct EncodeParams {

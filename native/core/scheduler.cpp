@@ -63,7 +63,10 @@ std::vector<Scheduler::Part> Scheduler::plan() {
         const size_t end = text_end(*run, begin, params_.deterministic ? params_.batch_size : room);
         parts.push_back({run, begin, end});
         room -= static_cast<int>(end - begin);
-        run->served = turns_;
+    }
+    keep_one_adapter_set(parts);
+    for (const Part & part : parts) {
+        part.run->served = turns_;
     }
     if (!params_.deterministic) {
         speculate(parts, room);
@@ -74,6 +77,17 @@ std::vector<Scheduler::Part> Scheduler::plan() {
         solo_turns_--;
     }
     return parts;
+}
+
+// Adapters are set for a whole batch: those that share them are computed together, and the sets take turns.
+void Scheduler::keep_one_adapter_set(std::vector<Part> & parts) const {
+    if (parts.empty()) {
+        return;
+    }
+    const uint64_t chosen = parts[turns_ % parts.size()].run->generation->adapter_set();
+    parts.erase(std::remove_if(parts.begin(), parts.end(),
+                               [&](const Part & part) { return part.run->generation->adapter_set() != chosen; }),
+                parts.end());
 }
 
 // Answers that repeat something take the room that is left; a token that was guessed right costs no step of its own.
@@ -160,6 +174,7 @@ bool Scheduler::compute(std::vector<Part> parts) {
     }
     const Baton::Turn turn(baton_, Baton::kDecoder);
     const auto start = Clock::now();
+    decoder_.use_adapters(parts.front().run->generation->adapters());
     const Decoder::Outcome outcome = decoder_.decode(batch, unwanted(parts));
     decoder_.synchronize();
     if (outcome == Decoder::Outcome::Done) {
@@ -280,6 +295,7 @@ void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
     const std::vector<Part> parts{{&run, index, index + 1}};
     const Baton::Turn turn(baton_, Baton::kDecoder);
     const auto start = Clock::now();
+    decoder_.use_adapters(run.generation->adapters());
     const Decoder::Outcome outcome =
         decoder_.decode_rows(run.generation->image(item), rows, begin, end, run.sequence, unwanted(parts));
     decoder_.synchronize();

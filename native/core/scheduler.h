@@ -38,6 +38,7 @@ class Scheduler {
         int logits = -1;                    // index in the batch; those of the guessed tokens follow
     };
     std::vector<Part> plan();
+    void keep_one_adapter_set(std::vector<Part> & parts) const;
     void speculate(std::vector<Part> & parts, int room) const;
     bool generates(const Running & run) const;
     std::vector<Running *> prompts();

@@ -16,11 +16,13 @@ struct SequenceItem {
     std::string media;  // hash of the picture
     int32_t position;   // in time; a picture's cells share it, and so may pairs of frames that follow each other
     int32_t cells;
-    size_t segment;  // index into the prompt's segments; meaningless for stored items
-    size_t offset;   // index of the token in its segment
+    size_t segment;         // index into the prompt's segments; meaningless for stored items
+    size_t offset;          // index of the token in its segment
+    uint64_t adapters = 0;  // with which adapters it is computed
 
     bool same_as(const SequenceItem & other) const {
-        return token == other.token && position == other.position && cells == other.cells && media == other.media;
+        return token == other.token && position == other.position && cells == other.cells &&
+               adapters == other.adapters && media == other.media;
     }
 };
 

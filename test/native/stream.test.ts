@@ -50,6 +50,7 @@ describe('a reader that stops', () => {
           stop: [],
           logprobs: -1,
           padToken: -1,
+          adapters: new Float32Array(),
           temperature: 0,
           topK: 0,
           topP: 1,

@@ -47,6 +47,7 @@ export const bare = {
   cacheDirBytes: 0,
   encoderIdentity: '',
   log: false,
+  adapters: [],
 } as const
 
 /** RGB noise that is the same everywhere. */

@@ -33,5 +33,6 @@ module.exports = {
     cacheDir: '',
     cacheDirBytes: 0,
     encoderIdentity: '',
+    adapters: [],
   },
 }
