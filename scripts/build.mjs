@@ -7,6 +7,7 @@
  *   node scripts/build.mjs --debug            unoptimised, into build/with-debug/ (load it by QWENVL_NATIVE_PATH)
  *   node scripts/build.mjs --sanitize=address in our code, into build-address/ (likewise)
  *   --tests  also test/cpp     --jobs=N  parallel compilers     --force  even if nothing changed
+ *   --json   a line on stdout when it is done: {"addon": path, "compiled": whether something was}
  */
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -47,6 +48,7 @@ const { values: options } = parseArgs({
     tests: { type: 'boolean', default: false },
     jobs: { type: 'string', default: String(availableParallelism()) },
     force: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
   },
 })
 
@@ -58,14 +60,21 @@ main().catch((error) => {
 async function main() {
   await requireTools()
   const plan = planOf(options)
-  if (isFresh(plan)) return
+  const compiled = await bringUpToDate(plan)
+  if (options.json) console.log(JSON.stringify({ addon: plan.addon, compiled }))
+}
+
+/** False: nothing had to be done. */
+async function bringUpToDate(plan) {
+  if (isFresh(plan)) return false
   const wait = (pid) => console.error(`qwenvl-native: waiting for process ${pid}, which is building`)
-  await withLock(join(root, 'build/lock'), wait, async () => {
-    if (isFresh(plan)) return
+  return withLock(join(root, 'build/lock'), wait, async () => {
+    if (isFresh(plan)) return false
     await fetchLlama({ root })
     await compile(plan)
     if (plan.prebuild) await installPrebuild(plan)
     writeFileSync(plan.stampFile, plan.stamp)
+    return true
   })
 }
 

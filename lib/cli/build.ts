@@ -3,19 +3,20 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
-/** A kind is there when its switch was given. */
+/** A switch is there when it was given. */
 export interface BuildFlags {
   readonly cuda?: true
   readonly metal?: true
   readonly vulkan?: true
   readonly release?: true
+  readonly json?: true
   readonly jobs?: number
 }
 
 /** The script tells its progress and errors itself; its exit code becomes ours. Ctrl-C reaches it by the terminal. */
-export async function build({ jobs, ...kinds }: BuildFlags): Promise<void> {
+export async function build({ jobs, ...given }: BuildFlags): Promise<void> {
   const script = join(__dirname, '../../scripts/build.mjs')
-  const switches = Object.keys(kinds).map((kind) => `--${kind}`)
+  const switches = Object.keys(given).map((name) => `--${name}`)
   const args = [script, ...switches, ...(jobs === undefined ? [] : [`--jobs=${jobs}`])]
   const [code] = (await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'close')) as [number | null]
   process.exitCode = code ?? 1

@@ -1,6 +1,6 @@
 /** The command line as it is shipped: dist/cli/main.js in child processes, on a tiny random model. */
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type {
@@ -481,6 +481,12 @@ test('help names every command and exits with 0', async () => {
   ])
     expect(help).toMatch(new RegExp(`^  ${command} `, 'm'))
   expect(await qwenvl(['--version'], { env: {} })).toBe(`${version}\n`)
+})
+
+test('build tells, as JSON, where the binary is and that nothing was to do', async () => {
+  const told = JSON.parse(await qwenvl(['build', '--json'], { env: {} })) as Record<string, unknown>
+  expect(told).toEqual({ addon: expect.stringMatching(/qwenvl-native\.node$/), compiled: false })
+  expect(existsSync(String(told['addon']))).toBe(true)
 })
 
 function only<T>(items: readonly T[]): T {

@@ -40,12 +40,15 @@ beforeAll(async () => {
   })
   mkdirSync(join(project, 'node_modules'))
   symlinkSync(root, join(project, 'node_modules/qwenvl-native'), 'junction')
-  for (const name of ['zod', 'ai', 'openai', '@anthropic-ai']) {
+  for (const name of ['zod', 'ai', 'openai', '@anthropic-ai', '@langchain']) {
     symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name), 'junction')
   }
   copyFileSync(fixture('images/exif-orientation-6.jpg'), join(project, 'dog.jpg'))
   copyFileSync(fixture('images/scene.png'), join(project, 'a.png'))
   copyFileSync(fixture('images/wide.png'), join(project, 'b.png'))
+  for (const name of ['page.png', 'screen.png'])
+    copyFileSync(fixture('images/scene.png'), join(project, name))
+  copyFileSync(fixture('qwen3vl/lora-f32.gguf'), join(project, 'invoices.gguf'))
   copyFileSync(fixture('video/clip.mp4'), join(project, 'clip.mp4'))
   const summary = await run([cli, 'embed', 'dog.jpg', '--out', 'dog.f32', '--json'], { cwd: project })
   writeFileSync(join(project, 'dog.json'), summary.stdout)

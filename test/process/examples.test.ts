@@ -11,6 +11,7 @@ const expected: Readonly<Record<string, RegExp>> = {
   'ask.mjs': /promptTokens: \d+[\s\S]*encodeMs: [\s\S]*processed: /,
   'stream.mjs': /^\[picture: \d+ tokens in \d+ ms\][\s\S]*\[(stop|length)\]$/m,
   'chat.mjs': /\[0 of \d+ prompt tokens[\s\S]*\[[1-9]\d* of \d+ prompt tokens were still in memory\]/,
+  'langchain.mjs': /\[[1-9]\d* tokens\]/,
   'embed.mjs': /^\d+ rows of \d+ values, grid \{ t: 1,/,
   'demo.mjs': /Picture +drawn from seed 7: [\s\S]*\([1-9]\d* kept\)[\s\S]*Boxes +1 drawn on .*boxes\.png/,
 }
