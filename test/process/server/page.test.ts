@@ -100,27 +100,51 @@ test('tells the model, and lets the page load nothing from elsewhere', async () 
   expect(policy).not.toMatch(/unsafe|\*/)
 })
 
-test('a box of the answer is drawn over its place in the picture', async () => {
-  await set({ schema: oneBox, temperature: '0' })
-  await addPictures('wide.png')
-  const answer = JSON.parse(await ask('Locate the circle.')) as { bbox_2d: number[] }
-
+/** Everything that is drawn over the picture of the latest answer, without labels, has the edges of this box. */
+async function expectDrawn(box: readonly number[]): Promise<void> {
   const shown = await page.locator('.found img').boundingBox()
   if (!shown) throw new Error('The picture is not shown.')
-  const expected = answer.bbox_2d.map((value, index) =>
+  const expected = box.map((value, index) =>
     index % 2 === 0 ? shown.x + (value / 1000) * shown.width : shown.y + (value / 1000) * shown.height,
   )
+  await page.locator('.mark').evaluate((mark) => mark.replaceChildren())
   const withBox = await page.screenshot()
   await page.locator('.mark').evaluate((mark) => (mark.style.visibility = 'hidden'))
   const { edges, differs } = await compare(withBox, await page.screenshot())
 
-  // A pixel of the picture is several of the screen here, and a fine light line runs around the box.
+  // A pixel of the picture may be several of the screen, and a fine light line runs around the box.
   const tolerance = 2 + shown.width / 160
   for (const [index, edge] of edges.entries())
     expect(Math.abs(edge - (expected[index] ?? 0))).toBeLessThan(tolerance)
   const [x1, y1, x2, y2] = edges
   expect([differs(x1 + 2, (y1 + y2) / 2), differs((x1 + x2) / 2, y2 - 2)]).toEqual([true, true])
   expect(differs((x1 + x2) / 2, (y1 + y2) / 2)).toBe(false)
+}
+
+test('a box of the answer is drawn over its place in the picture', async () => {
+  await set({ schema: oneBox, temperature: '0' })
+  await addPictures('wide.png')
+  const { bbox_2d: box } = JSON.parse(await ask('Locate the circle.')) as { bbox_2d: number[] }
+  await expectDrawn(box)
+})
+
+test('so is what the built-in model finds in the sample picture', async () => {
+  const other = await startServing(['--threads', '1'], {})
+  await context.close()
+  await visit(other.url)
+  await page.evaluate(() => {
+    let state = 79190 // the sample of the picture in README.md
+    Math.random = () => (state = (state * 16807) % 2147483647) / 2147483647
+  })
+  await page.click('#sample')
+  await page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>('#question')?.value !== '')
+  await page.keyboard.press('Enter')
+  const [found] = JSON.parse(await ended()) as Array<{ bbox_2d: number[]; label: string }>
+  const thing = /Find the (.*)\./.exec(await page.locator('.asked').innerText())?.[1]
+  expect(found?.label).toBe(thing)
+  expect(await page.locator('.mark span').innerText()).toBe(thing)
+  await expectDrawn(found?.bbox_2d ?? [])
+  await other.stop()
 })
 
 test('several boxes have their labels, and appear while the answer comes', async () => {
