@@ -170,7 +170,8 @@ test('several lines are computed together: a long answer holds up no short one',
 })
 
 test('two runs with one output do not mix', async () => {
-  const { input, output } = files(Array.from({ length: 300 }, (_, index) => ({ question: `Say ${index}` })))
+  const long = { question: 'Tell a long story.', options: { maxTokens: 8000, ignoreEos: true } }
+  const { input, output } = files([{ question: 'Hello' }, ...Array.from({ length: 100 }, () => long)])
   const running = start([cli, 'batch', input, output, ...small])
   await linesIn(output, 1)
   const { code, stderr } = await run([cli, 'batch', input, output, ...small])
