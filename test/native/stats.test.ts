@@ -14,15 +14,16 @@ afterEach(() => vl.dispose())
 const picture = (seed: number) => image({ data: noise(56, 56, seed), width: 56, height: 56, channels: 3 })
 const long = { temperature: 0, ignoreEos: true, maxTokens: 300 }
 
-/** What the engine holds is told a step late. */
+/** What the engine does and holds is told at the end of a step. */
 async function settled() {
-  while (vl.stats().requests.running > 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (vl.stats().requests.running > 0 || vl.stats().kv.cells === 0)
+    await new Promise((resolve) => setTimeout(resolve, 1))
   return vl.stats()
 }
 
 describe('stats()', () => {
-  test('begins with nothing', () => {
-    expect(vl.stats()).toEqual({
+  test('begins with nothing', async () => {
+    expect(await settled()).toEqual({
       requests: { active: 0, running: 0, waiting: 0, completed: 0, failed: 0, cancelled: 0, refused: 0 },
       tokens: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
       timings: { queueMs: 0, decodeImageMs: 0, encodeMs: 0, prefillMs: 0, generateMs: 0 },
