@@ -56,9 +56,16 @@ const schema = z.strictObject({
   parallel_tool_calls: given.flag,
   text: z.object({ format: formatSchema.optional() }, { error: 'an object with a format' }).optional(),
   reasoning: z.object({ effort: z.string().nullish() }, { error: 'an object with effort' }).optional(),
-  ...unsupported('previous_response_id', 'conversation', 'prompt', 'background', 'max_tool_calls'),
+  ...unsupported(
+    'previous_response_id',
+    'conversation',
+    'prompt',
+    'background',
+    'max_tool_calls',
+    'top_logprobs',
+  ),
   ...ignored('store', 'metadata', 'include', 'truncation', 'user', 'service_tier', 'safety_identifier'),
-  ...ignored('prompt_cache_key', 'prompt_cache_retention', 'stream_options', 'top_logprobs', 'moderation'),
+  ...ignored('prompt_cache_key', 'prompt_cache_retention', 'stream_options', 'moderation'),
 })
 type ResponseRequest = z.infer<typeof schema>
 
