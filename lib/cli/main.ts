@@ -213,6 +213,7 @@ function withModel(command: Command): Command {
     .option('--gpu-layers <n>', 'decoder layers on the GPU: -1 all, 0 none (default: -1)', number)
     .option('--min-pixels <n>', 'smallest area of a picture as the model sees it', number)
     .option('--max-pixels <n>', 'largest area of a picture as the model sees it', number)
+    .option('--lora <file>', 'LoRA adapter, or file=scale; may be given several times', collect, [])
 }
 
 /** The options of all commands that generate. */

@@ -1,5 +1,5 @@
 /** The model of a command: from flags to a loaded model, with progress on a terminal, disposed at the end. */
-import type { LoadOptions } from '../index'
+import type { LoadOptions, LoraAdapter } from '../index'
 import { QwenVL } from '../qwenvl'
 import { downloadProgress } from './progress'
 
@@ -15,13 +15,26 @@ export interface ModelFlags {
   readonly ffmpeg?: string
   /** Answers that are computed at the same time. */
   readonly parallel?: number
+  /** Files of adapters, each with `=scale` behind it or not. */
+  readonly lora?: readonly string[]
   readonly json: boolean
   readonly verbose: boolean
 }
 
 /** The model that the flags name; without one the built-in model. */
 export function modelOptions(flags: ModelFlags): LoadOptions {
-  const { model, mmproj, contextSize, threads, gpuLayers, minPixels, maxPixels, ffmpeg, parallel } = flags
+  const {
+    model,
+    mmproj,
+    contextSize,
+    threads,
+    gpuLayers,
+    minPixels,
+    maxPixels,
+    ffmpeg,
+    parallel,
+    lora = [],
+  } = flags
   return {
     ...(model && { model }),
     ...(mmproj && { mmproj }),
@@ -32,7 +45,14 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
     ...(maxPixels !== undefined && { maxPixels }),
     ...(ffmpeg && { ffmpegPath: ffmpeg }),
     ...(parallel !== undefined && { parallel }),
+    ...(lora.length > 0 && { lora: lora.map(adapter) }),
   }
+}
+
+/** `style.gguf` or `style.gguf=0.5`. */
+function adapter(text: string): LoraAdapter {
+  const [, path = text, scale] = /^(.+)=([-+.\de]+)$/i.exec(text) ?? []
+  return { path, ...(scale !== undefined && { scale: Number(scale) }) }
 }
 
 /** Runs `work` with the model that the flags name, loaded with `more` options. */

@@ -115,6 +115,21 @@ describe('ask', () => {
     expect(answer.tokens.length).toBeLessThanOrEqual(8)
   })
 
+  test('with LoRA adapters at the scales that are named', async () => {
+    const env = { QWENVL_MODEL: fixture('qwen3vl/model-f32.gguf') }
+    const lora = fixture('qwen3vl/lora-f32.gguf')
+    const asked = async (...more: string[]) =>
+      (await qwenvlJson<Answer>(['ask', ...question, ...short, '--temperature', '0', ...more], { env }))
+        .tokens
+    const [plain, off, whole] = [
+      await asked(),
+      await asked('--lora', `${lora}=0`),
+      await asked('--lora', lora),
+    ]
+    expect(off).toEqual(plain)
+    expect(whole).not.toEqual(plain)
+  })
+
   test('takes the files from options too, and a question without pictures', async () => {
     const files = ['--model', withModel.QWENVL_MODEL, '--mmproj', withModel.QWENVL_MMPROJ]
     const { images, usage } = await qwenvlJson<Answer>(['ask', ...question, ...short, ...files], { env: {} })
