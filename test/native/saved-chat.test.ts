@@ -50,7 +50,10 @@ describe('fork()', () => {
     const forks = [chat.fork(), chat.fork(), chat.fork()]
     const answers = await Promise.all(forks.map((fork, n) => fork.send(`Question ${n}?`)))
     for (const { usage, images } of answers) {
-      expect(usage.cachedTokens).toBe(before.usage.promptTokens + before.usage.completionTokens - 1)
+      // All of the first chat; and of another fork's question the beginning, where that came first.
+      expect(usage.cachedTokens).toBeGreaterThanOrEqual(
+        before.usage.promptTokens + before.usage.completionTokens - 1,
+      )
       expect(images).toMatchObject([{ source: 'kv' }])
     }
   })
