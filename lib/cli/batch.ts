@@ -122,7 +122,11 @@ async function answer(
 /** `{ messages }`, or `{ image, question }` with one picture or several; both with `id` and `options`. */
 function readTask(text: string, { question: usual, system: usualSystem }: BatchFlags): Task {
   const value = parseObject(text)
-  const { id, messages, image: pictures = [], question = usual, options = {} } = value
+  const { id, messages, image: pictures = [], question = usual, options = {}, ...others } = value
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) {
+    throw wrongLine(`has an unknown key \`${unknown}\`; there are id, messages, image, question and options`)
+  }
   const common = { ...(id !== undefined && { id }), options: options as GenerateOptions }
   if (messages !== undefined) return { ...common, messages: messages as MessagesInput }
   const sources = [pictures].flat()

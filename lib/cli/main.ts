@@ -157,11 +157,11 @@ withModel(program.command('bench'))
   .action((flags: BenchFlags) => bench(flags, signal))
 
 withModel(program.command('info'))
-  .description('show the facts of the installation, and of a model where one is named')
+  .description('show the facts of the installation and of the model')
   .action((flags: ModelFlags) => info(flags, signal))
 
 withModel(program.command('doctor'))
-  .description('tell what of this machine is used, what is not and why; with a model, make it answer')
+  .description('tell what of this machine is used, what is not and why, and make the model answer')
   .action((flags: ModelFlags) => doctor(flags, signal))
 
 program
@@ -208,7 +208,11 @@ function withModel(command: Command): Command {
       ).env('QWENVL_MODEL'),
     )
     .addOption(new Option('--mmproj <file>', 'GGUF file of its vision projector').env('QWENVL_MMPROJ'))
-    .option('--context-size <n>', 'tokens that prompt and answer may take together (default: 8192)', number)
+    .option(
+      '--context-size <n>',
+      'tokens that prompt and answer may take together (default: 8192, or what the model was trained for)',
+      number,
+    )
     .option('--threads <n>', 'threads for computing (default: the physical cores)', number)
     .option('--gpu-layers <n>', 'decoder layers on the GPU: -1 all, 0 none (default: -1)', number)
     .option('--min-pixels <n>', 'smallest area of a picture as the model sees it', number)

@@ -12,12 +12,16 @@ const groundingTokens = 1024
 
 /**
  * Picture options for grounding: at least 1024 tokens, so that small things keep enough detail. Only the smallest
- * size changes; a large picture stays as it is.
+ * size changes; a large picture stays as it is, and so do the pictures of a model that takes no larger ones.
  * @param model `vl.info`
  * @throws InvalidArgumentError
  */
-export function groundingPreset(model: { readonly generation: GenerationId }): ImageOptions {
-  return { minPixels: groundingTokens * generationOf(model).factor ** 2 }
+export function groundingPreset(model: {
+  readonly generation: GenerationId
+  readonly image?: { readonly maxPixels: number }
+}): ImageOptions {
+  const wanted = groundingTokens * generationOf(model).factor ** 2
+  return { minPixels: Math.min(wanted, model.image?.maxPixels ?? wanted) }
 }
 
 /** @throws InvalidArgumentError */

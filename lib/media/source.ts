@@ -278,7 +278,7 @@ function checkedPixels(pixels: Record<keyof RawPixels, unknown>): RawPixels {
   }
   const size = Number(width) * Number(height) * channels
   if (bytes.length !== size) {
-    throw invalidArgument('image.data.length', `width × height × channels, ${size},`, bytes.length)
+    throw invalidArgument('image.data.length', `width × height × channels (${size})`, bytes.length)
   }
   return { data: bytes, width: Number(width), height: Number(height), channels }
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
+import { invalidArgument } from '../errors'
 import type { QwenVL } from '../index'
 import { createApp } from './app'
 import { checkServerOptions } from './options'
@@ -43,7 +44,10 @@ export async function startServer(model: QwenVL, options: ServerOptions = {}): P
     },
   }) as Server
   server.listen(settings.port, settings.host)
-  await once(server, 'listening')
+  await once(server, 'listening').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    throw invalidArgument('port', 'one that no other program listens on; 0 takes any', settings.port)
+  })
   const { address, family, port } = server.address() as AddressInfo
   const close = onlyOnce(() => closeServer(server, service))
   return {

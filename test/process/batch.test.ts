@@ -92,16 +92,18 @@ test('a line that cannot be answered tells why, the others are answered; exit co
     '[]',
     { image: scene },
     { question: 'x', options: { maxToken: 1 } },
-    { id: 6, question: 'Hello' },
+    { imag: scene, question: 'What?' },
+    { id: 7, question: 'Hello' },
   ])
-  expect(await batch(input, output, '--concurrency', '1')).toMatchObject({ code: 2, answered: 1, failed: 5 })
+  expect(await batch(input, output, '--concurrency', '1')).toMatchObject({ code: 2, answered: 1, failed: 6 })
   expect(entriesOf(output).map(({ id, error }) => [id, error?.code, error?.message])).toEqual([
     [1, 'FILE_NOT_FOUND', expect.stringContaining('absent.png')],
     [undefined, 'INVALID_ARGUMENT', expect.stringContaining('is not JSON')],
     [undefined, 'INVALID_ARGUMENT', expect.stringContaining('not a JSON object')],
     [undefined, 'INVALID_ARGUMENT', expect.stringContaining('--question')],
     [undefined, 'INVALID_ARGUMENT', expect.stringContaining('`maxToken`')],
-    [6, undefined, undefined],
+    [undefined, 'INVALID_ARGUMENT', expect.stringContaining('`imag`')],
+    [7, undefined, undefined],
   ])
 })
 

@@ -33,6 +33,14 @@ describe('without a key', () => {
     await open.stop()
   })
 
+  test('a port that is taken is told', async () => {
+    const { code, stderr } = await run([cli, 'serve', '--port', new URL(server.url).port])
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^error: Expected --port to be one that no other program listens on/),
+    })
+  })
+
   test('a name of another machine is refused: a web page could have taken it', async () => {
     const { port } = new URL(server.url)
     const status = async (host: string) => {

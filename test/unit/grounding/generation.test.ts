@@ -21,6 +21,11 @@ describe('groundingPreset', () => {
     })
   })
 
+  it('asks for no more than the largest picture of the model', () => {
+    const model = { generation: 'qwen3vl', image: { maxPixels: 38 * 32 * 32 } } as const
+    expect(groundingPreset(model)).toEqual({ minPixels: 38 * 32 * 32 })
+  })
+
   it('names the generations where it knows none', () => {
     expect(() => groundingPreset({ generation: 'gpt' as never })).toThrow(
       /`generation` to be one of 'qwen2vl'/,
