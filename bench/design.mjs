@@ -7,62 +7,35 @@
  * Each row of bench/rows is { name, goal, measure }. `measure(bench)` gives { ours, theirs } as lists of values, one a
  * round, where the peer has such a thing.
  */
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { mkdirSync } from 'node:fs'
 import sharp from 'sharp'
-import { machine, median, physicalCores, printTable } from './measure.mjs'
+import { machine, median, printTable } from './measure.mjs'
+import { comparison, models, wantedRows } from './options.mjs'
 import { rows as processRows } from './rows/process.mjs'
 import { rows as speedRows } from './rows/speed.mjs'
 import { rows as waitingRows } from './rows/waiting.mjs'
 
-const models = fileURLToPath(new URL('../build-bench', import.meta.url))
-const { values: options } = parseArgs({
-  options: {
-    rows: { type: 'string' },
-    model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },
-    mmproj: { type: 'string', default: join(models, 'mmproj-Qwen2-VL-2B-random-F16.gguf') },
-    threads: { type: 'string', default: String(physicalCores()) },
-    rounds: { type: 'string', default: '5' },
-    tokens: { type: 'string', default: '64' },
-    peers: { type: 'string' },
-    json: { type: 'boolean', default: false },
-  },
-})
-for (const file of [options.model, options.mmproj]) {
-  if (!existsSync(file))
-    throw new Error(`${file} is missing: write it with tools/bench-models/make.py (see its README)`)
-}
+const { rows, json, ...settings } = comparison()
 mkdirSync(models, { recursive: true })
 
 /** What every row measures with. */
 const bench = {
-  model: options.model,
-  mmproj: options.mmproj,
-  threads: Number(options.threads),
-  rounds: Number(options.rounds),
-  tokens: Number(options.tokens),
-  peers: options.peers,
+  ...settings,
   contextSize: 4096,
   folder: models,
   noise,
 }
 const all = [...speedRows, ...waitingRows, ...processRows]
-const wanted = options.rows?.split(',') ?? all.map(({ id }) => id)
-const unknown = wanted.filter((id) => !all.some((row) => row.id === id))
-if (unknown.length > 0)
-  throw new Error(`No row ${unknown.join()}; there are: ${all.map(({ id }) => id).join()}`)
 
 const results = []
-for (const row of all.filter(({ id }) => wanted.includes(id))) {
+for (const row of wantedRows(all, rows)) {
   process.stderr.write(`${row.name} …\n`)
   const { ours, theirs = [] } = await row.measure(bench)
   const ratio = theirs.length > 0 ? median(ours) / median(theirs) : undefined
   results.push({ ...row, ours, theirs, ratio })
 }
 
-if (options.json) {
+if (json) {
   console.log(JSON.stringify({ machine: machine(), ...bench, results }))
 } else {
   const { model, threads, rounds } = bench

@@ -6,37 +6,19 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { LlamaServer, imageUrl } from './llama-server.mjs'
-import { machine, median, physicalCores, printTable } from './measure.mjs'
+import { machine, median, printTable } from './measure.mjs'
+import { comparison, wantedRows } from './options.mjs'
 import { greedy, withOurs } from './sides.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const models = join(root, 'build-bench')
-const { values: options } = parseArgs({
-  options: {
-    rows: { type: 'string' },
-    model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },
-    mmproj: { type: 'string', default: join(models, 'mmproj-Qwen2-VL-2B-random-F16.gguf') },
-    threads: { type: 'string', default: String(physicalCores()) },
-    rounds: { type: 'string', default: '5' },
-    tokens: { type: 'string', default: '64' },
-    peers: { type: 'string' },
-    json: { type: 'boolean', default: false },
-  },
-})
-for (const file of [options.model, options.mmproj]) {
-  if (!existsSync(file))
-    throw new Error(`${file} is missing: write it with tools/bench-models/make.py (see its README)`)
-}
-const tokens = Number(options.tokens)
-const rounds = Number(options.rounds)
+const options = comparison()
+const { tokens, rounds } = options
 const contextSize = 4096
 const clients = 8
 const text = 'Tell the story of a llama that learned to read.'
@@ -67,13 +49,8 @@ const rows = [
     measure: overhead,
   },
 ]
-const wanted = options.rows?.split(',') ?? rows.map(({ id }) => id)
-const unknown = wanted.filter((id) => !rows.some((row) => row.id === id))
-if (unknown.length > 0)
-  throw new Error(`No row ${unknown.join()}; there are: ${rows.map(({ id }) => id).join()}`)
-
 const results = []
-for (const row of rows.filter(({ id }) => wanted.includes(id))) {
+for (const row of wantedRows(rows, options.rows)) {
   process.stderr.write(`${row.name} …\n`)
   const { ours, theirs } = await row.measure()
   results.push({ ...row, ours, theirs, ratio: median(ours) / median(theirs) })

@@ -1,7 +1,6 @@
 /** `serve`: a model behind HTTP, until it is stopped. */
 import { once } from 'node:events'
 import { basename } from 'node:path'
-import { startServer } from '../server/server'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
 import { json, print } from './output'
@@ -34,6 +33,8 @@ export async function serve(flags: ServeFlags, signal: AbortSignal): Promise<voi
     signal,
     async (model) => {
       const modelNames = flags.modelName.length > 0 ? flags.modelName : [nameOf(flags.model)]
+      // Here, so that the other commands start without the packages of HTTP.
+      const { startServer } = await import('../server/server.js')
       await using server = await startServer(model, {
         host,
         port,

@@ -11,34 +11,27 @@ import { dataFrame, eventStream } from './events'
 import { openaiError } from './failure'
 import type { Failure } from './failure'
 import type { Service } from './service'
-import { given, ignored, sampling, samplingOptions, toolList, unsupported } from './wire'
+import {
+  answerFormat,
+  choiceOfTool,
+  given,
+  ignored,
+  jsonSchema,
+  sampling,
+  samplingOptions,
+  toolList,
+  unsupported,
+} from './wire'
 
-const choiceSchema = z.union(
-  [
-    z.enum(['auto', 'none', 'required']),
-    z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
-  ],
-  { error: "'auto', 'none', 'required' or a function" },
+const choiceSchema = choiceOfTool(
+  z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
 )
-
-const formatSchema = z.discriminatedUnion(
-  'type',
-  [
-    z.object({ type: z.literal('text') }),
-    z.object({ type: z.literal('json_object') }),
-    z.object({
-      type: z.literal('json_schema'),
-      json_schema: z.object(
-        {
-          name: z.string({ error: 'a string' }).optional(),
-          schema: z.record(z.string(), z.unknown(), { error: 'a JSON Schema' }),
-        },
-        { error: 'an object with name and schema' },
-      ),
-    }),
-  ],
-  { error: "of the type 'text', 'json_object' or 'json_schema'" },
-)
+const formatSchema = answerFormat({
+  json_schema: z.object(
+    { name: z.string({ error: 'a string' }).optional(), schema: jsonSchema },
+    { error: 'an object with name and schema' },
+  ),
+})
 
 const schema = z.strictObject({
   ...sampling,

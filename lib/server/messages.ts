@@ -11,7 +11,7 @@ import { eventStream, namedFrame } from './events'
 import { anthropicError } from './failure'
 import type { Failure } from './failure'
 import type { Service } from './service'
-import { given, ignored, sampling, samplingOptions, toolOf, unsupported } from './wire'
+import { given, ignored, jsonSchema, sampling, samplingOptions, toolOf, unsupported } from './wire'
 
 const toolSchema = z
   .object(
@@ -19,7 +19,7 @@ const toolSchema = z
       type: z.literal('custom', { error: "'custom'" }).nullish(),
       name: z.string({ error: 'a string' }),
       description: z.string({ error: 'a string' }).optional(),
-      input_schema: z.record(z.string(), z.unknown(), { error: 'a JSON Schema' }).optional(),
+      input_schema: jsonSchema.optional(),
     },
     { error: 'a tool: { name, input_schema }' },
   )
@@ -37,7 +37,7 @@ const choiceSchema = z.object(
 const formatSchema = z.object(
   {
     type: z.literal('json_schema', { error: "'json_schema'" }),
-    schema: z.record(z.string(), z.unknown(), { error: 'a JSON Schema' }),
+    schema: jsonSchema,
   },
   { error: 'an object with type and schema' },
 )

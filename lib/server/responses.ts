@@ -13,7 +13,17 @@ import type { Failure } from './failure'
 import { inputItems, messagesOf } from './items'
 import { OutputEvents, outputOf } from './output'
 import type { Service } from './service'
-import { given, ignored, sampling, samplingOptions, toolOf, unsupported } from './wire'
+import {
+  answerFormat,
+  given,
+  ignored,
+  jsonSchema,
+  sampling,
+  samplingOptions,
+  choiceOfTool,
+  toolOf,
+  unsupported,
+} from './wire'
 
 const toolSchema = z
   .object(
@@ -21,29 +31,14 @@ const toolSchema = z
       type: z.literal('function', { error: "'function': this server has no tools of its own" }),
       name: z.string({ error: 'a string' }),
       description: z.string({ error: 'a string' }).nullish(),
-      parameters: z.record(z.string(), z.unknown(), { error: 'a JSON Schema' }).nullish(),
+      parameters: jsonSchema.nullish(),
     },
     { error: 'a function' },
   )
   .transform(({ name, description, parameters }) => toolOf(name, description, parameters))
 
-const choiceSchema = z.union(
-  [z.enum(['auto', 'none', 'required']), z.object({ type: z.literal('function'), name: z.string() })],
-  { error: "'auto', 'none', 'required' or a function" },
-)
-
-const formatSchema = z.discriminatedUnion(
-  'type',
-  [
-    z.object({ type: z.literal('text') }),
-    z.object({ type: z.literal('json_object') }),
-    z.object({
-      type: z.literal('json_schema'),
-      schema: z.record(z.string(), z.unknown(), { error: 'a JSON Schema' }),
-    }),
-  ],
-  { error: "of the type 'text', 'json_object' or 'json_schema'" },
-)
+const choiceSchema = choiceOfTool(z.object({ type: z.literal('function'), name: z.string() }))
+const formatSchema = answerFormat({ schema: jsonSchema })
 
 const schema = z.strictObject({
   ...sampling,

@@ -29,6 +29,28 @@ export const given = {
     .optional(),
 }
 
+export const jsonSchema = z.record(string, z.unknown(), { error: 'a JSON Schema' })
+
+/** OpenAI's choice of a tool; the APIs differ in how a function is named. */
+export function choiceOfTool<Named extends z.ZodType>(named: Named) {
+  return z.union([z.enum(['auto', 'none', 'required']), named], {
+    error: "'auto', 'none', 'required' or a function",
+  })
+}
+
+/** OpenAI's form of an answer; the APIs differ in where the schema stands. */
+export function answerFormat<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.discriminatedUnion(
+    'type',
+    [
+      z.object({ type: z.literal('text') }),
+      z.object({ type: z.literal('json_object') }),
+      z.object({ type: z.literal('json_schema'), ...shape }),
+    ],
+    { error: "of the type 'text', 'json_object' or 'json_schema'" },
+  )
+}
+
 /** The model, and how it samples: OpenAI's fields, and those that vLLM and llama-server added to them. */
 export const sampling = {
   model: string.optional(),
@@ -89,7 +111,7 @@ export const toolList = z
             {
               name: string,
               description: string.nullish(),
-              parameters: z.record(string, z.unknown(), { error: 'a JSON Schema' }).nullish(),
+              parameters: jsonSchema.nullish(),
             },
             { error: 'an object with a name' },
           ),

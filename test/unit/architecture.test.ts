@@ -104,7 +104,8 @@ const imports: Import[] = modules.flatMap((file) => {
   const statement =
     /(?:^|\n)(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\('([^']+)'\)/g
   return [...text.matchAll(statement)].map(([, type, from, dynamic]) => {
-    const name = from ?? dynamic ?? ''
+    // import() has to name the compiled file.
+    const name = from ?? dynamic?.replace(/\.js$/, '') ?? ''
     const relative = name.startsWith('.')
     const target = relative ? posix.normalize(posix.join(dirname(moduleOf(file)), name)) : name
     return { file: moduleOf(file), target, typeOnly: type !== undefined, relative }

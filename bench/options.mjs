@@ -1,0 +1,40 @@
+/** The command line of a comparison with llama.cpp's programs. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { physicalCores } from './measure.mjs'
+
+/** Where the models of tools/bench-models lie. */
+export const models = fileURLToPath(new URL('../build-bench', import.meta.url))
+
+/** --rows --model --mmproj --threads --rounds --tokens --peers --json; numbers are numbers. */
+export function comparison() {
+  const { values } = parseArgs({
+    options: {
+      rows: { type: 'string' },
+      model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },
+      mmproj: { type: 'string', default: join(models, 'mmproj-Qwen2-VL-2B-random-F16.gguf') },
+      threads: { type: 'string', default: String(physicalCores()) },
+      rounds: { type: 'string', default: '5' },
+      tokens: { type: 'string', default: '64' },
+      peers: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  })
+  for (const file of [values.model, values.mmproj]) {
+    if (!existsSync(file))
+      throw new Error(`${file} is missing: write it with tools/bench-models/make.py (see its README)`)
+  }
+  const [threads, rounds, tokens] = [values.threads, values.rounds, values.tokens].map(Number)
+  return { ...values, threads, rounds, tokens }
+}
+
+/** The rows that `--rows` names, or all. */
+export function wantedRows(all, named) {
+  const wanted = named?.split(',') ?? all.map(({ id }) => id)
+  const unknown = wanted.filter((id) => !all.some((row) => row.id === id))
+  if (unknown.length > 0)
+    throw new Error(`No row ${unknown.join()}; there are: ${all.map(({ id }) => id).join()}`)
+  return all.filter(({ id }) => wanted.includes(id))
+}
