@@ -116,7 +116,9 @@ describe('sampling', () => {
     await vl.chat('Something in between', greedy)
     expect(essence(await vl.chat('Hello', { ...random, seed: 7 }))).toEqual(essence(first))
     expect((await vl.chat('Hello', { ...random, seed: 8 })).text).not.toBe(first.text)
-    expect((await vl.chat('Hello', random)).text).not.toBe((await vl.chat('Hello', random)).text)
+    // At temperature 1 this model gives the same text twice in one of a hundred tries or so.
+    const unseeded = async () => (await vl.chat('Hello', { ...random, temperature: 5 })).text
+    expect(await unseeded()).not.toBe(await unseeded())
   })
 
   test('greedy does not depend on the seed, nor on topK 1 and temperature', async () => {
