@@ -2,14 +2,15 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Hono } from 'hono'
-import type { MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
+import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
+import { methodNotAllowed } from 'hono/method-not-allowed'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { accessRules } from './access'
 import { addChat } from './chat'
 import { addEmbeddings } from './embeddings'
 import { HttpError, anthropicError, failureOf, openaiError } from './failure'
+import type { Failure } from './failure'
 import { addFiles } from './files'
 import { addMessages } from './messages'
 import { addModels } from './models'
@@ -27,17 +28,15 @@ export function createApp(service: Service, log: (error: unknown) => void): Hono
   app.onError((error, c) => {
     const failure = failureOf(error)
     if (failure.status === 500) log(error)
-    const form = c.req.path.startsWith('/v1/messages') ? anthropicError : openaiError
-    return c.json(form(failure), failure.status as ContentfulStatusCode, failure.headers ?? {})
+    return told(c, failure)
   })
-  app.notFound((c) => {
-    throw new HttpError(404, `Unknown request URL: ${c.req.method} ${c.req.path}`, { code: 'unknown_url' })
-  })
+  app.notFound((c) => told(c, unknownUrl(c)))
   // First, as it is asked most.
   app.get('/health', (c) =>
     c.json({ status: service.closing ? 'closing' : 'ok' }, service.closing ? 503 : 200),
   )
   app.use(service.metrics.countRequests)
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => told(c, wrongMethod(c, methods)) }))
   if (settings.corsOrigin.length > 0) app.use(corsOf(settings.corsOrigin))
   app.use(accessRules(settings))
   if (existsSync(page)) addFiles(app, page)
@@ -45,7 +44,6 @@ export function createApp(service: Service, log: (error: unknown) => void): Hono
     c.body(await service.metrics.text(), 200, { 'content-type': service.metrics.type }),
   )
   if (settings.rateLimit > 0) app.use(rateLimit(settings.rateLimit))
-  app.use(bodyLimit({ maxSize: settings.maxBodyBytes, onError: () => tooLarge(settings.maxBodyBytes) }))
   addModels(app, service)
   addChat(app, service)
   addResponses(app, service)
@@ -55,12 +53,24 @@ export function createApp(service: Service, log: (error: unknown) => void): Hono
   return app
 }
 
-function corsOf(origins: readonly string[]): MiddlewareHandler {
-  return cors({ origin: origins.includes('*') ? '*' : [...origins], maxAge: 600 })
+/** A failure in the form of the API that was called. */
+function told(c: Context, failure: Failure): Response {
+  const form = c.req.path.startsWith('/v1/messages') ? anthropicError : openaiError
+  return c.json(form(failure), failure.status as ContentfulStatusCode, failure.headers ?? {})
 }
 
-function tooLarge(maxBytes: number): never {
-  throw new HttpError(413, `The request has more than ${maxBytes} bytes. Send smaller pictures.`, {
-    code: 'request_too_large',
+function unknownUrl({ req }: Context): HttpError {
+  return new HttpError(404, `Unknown request URL: ${req.method} ${req.path}`, { code: 'unknown_url' })
+}
+
+function wrongMethod({ req }: Context, methods: readonly string[]): HttpError {
+  const allowed = methods.join(', ')
+  return new HttpError(405, `${req.path} is asked with ${allowed}, not ${req.method}.`, {
+    code: 'method_not_allowed',
+    headers: { allow: allowed },
   })
+}
+
+function corsOf(origins: readonly string[]): MiddlewareHandler {
+  return cors({ origin: origins.includes('*') ? '*' : [...origins], maxAge: 600 })
 }

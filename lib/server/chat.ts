@@ -5,7 +5,6 @@ import { z } from 'zod'
 import type { FinishReason, GenerateOptions, StreamPart, TokenLogprob, ToolChoice } from '../index'
 import { addPart, emptyAnswer, gather, imagesOf, timingsOf, withOneCall } from './answer'
 import type { Answer } from './answer'
-import { readBody } from './body'
 import { messageList, readMessages } from './conversation'
 import { dataFrame, eventStream } from './events'
 import { openaiError } from './failure'
@@ -65,7 +64,7 @@ type ChatRequest = z.infer<typeof schema>
 
 export function addChat(app: Hono, service: Service): void {
   app.post('/v1/chat/completions', async (c) => {
-    const request = await readBody(c, schema)
+    const request = await service.readBody(c, schema)
     service.checkName(request.model)
     const messages = await readMessages(request.messages, service.gate())
     const { work, parts: all } = service.answer(c, messages, optionsOf(request))

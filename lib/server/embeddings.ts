@@ -2,7 +2,6 @@
 import type { Hono } from 'hono'
 import { z } from 'zod'
 import type { ContentPart, ImageEmbedding } from '../index'
-import { readBody } from './body'
 import { badValue } from './failure'
 import type { Service } from './service'
 import { given, ignored, unsupported } from './wire'
@@ -21,7 +20,12 @@ const schema = z.strictObject({
 
 export function addEmbeddings(app: Hono, service: Service): void {
   app.post('/v1/embeddings', async (c) => {
-    const { model, input, encoding_format: format = 'float', pooling = 'mean' } = await readBody(c, schema)
+    const {
+      model,
+      input,
+      encoding_format: format = 'float',
+      pooling = 'mean',
+    } = await service.readBody(c, schema)
     service.checkName(model)
     if (format === 'base64' && pooling === 'none')
       throw badValue('encoding_format', "Rows (`pooling: 'none'`) are given as 'float' only.")

@@ -77,7 +77,10 @@ export class MediaGate {
     const { fileRoot } = this.#rules
     const refused = (why: string) => new HttpError(400, why, { param: path, code: 'file_refused' })
     if (fileRoot === undefined)
-      throw refused('This server reads no files. Send the picture as a data: URL, or start it with a folder.')
+      throw refused(
+        'This server reads no files. Send the picture as a data: URL, or start the server with `--file-root <folder>` ' +
+          '(`fileRoot` of startServer()).',
+      )
     try {
       const root = await realpath(fileRoot)
       const file = await realpath(fileURLToPath(url))

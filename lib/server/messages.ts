@@ -6,7 +6,6 @@ import type { FinishReason, GenerateOptions, StreamPart, ToolChoice } from '../i
 import { addPart, emptyAnswer, gather, withOneCall } from './answer'
 import type { Answer } from './answer'
 import { blockList, conversationOf, systemBlocks } from './blocks'
-import { readBody } from './body'
 import { eventStream, namedFrame } from './events'
 import { anthropicError } from './failure'
 import type { Failure } from './failure'
@@ -64,7 +63,7 @@ const conversation = {
 const schema = z.strictObject({
   ...sampling,
   ...conversation,
-  max_tokens: z.int({ error: 'a whole number' }).min(1, { error: 'a whole number from 1' }),
+  max_tokens: z.int({ error: 'a whole number from 1' }).min(1, { error: 'a whole number from 1' }),
   stop_sequences: z
     .array(z.string().min(1), { error: 'an array of texts, none empty' })
     .max(16, { error: 'at most 16 texts' })
@@ -78,7 +77,7 @@ const countSchema = z.strictObject({ model: given.text, ...conversation, ...unsu
 
 export function addMessages(app: Hono, service: Service): void {
   app.post('/v1/messages', async (c) => {
-    const request = await readBody(c, schema)
+    const request = await service.readBody(c, schema)
     service.checkName(request.model)
     const messages = await conversationOf(request, service.gate())
     const { work, parts: all } = service.answer(c, messages, optionsOf(request))
@@ -93,7 +92,7 @@ export function addMessages(app: Hono, service: Service): void {
     }
   })
   app.post('/v1/messages/count_tokens', async (c) => {
-    const request = await readBody(c, countSchema)
+    const request = await service.readBody(c, countSchema)
     service.checkName(request.model)
     const messages = await conversationOf(request, service.gate())
     const tokens = await service.during(c, (signal) =>

@@ -5,7 +5,6 @@ import { z } from 'zod'
 import type { GenerateOptions, StreamPart, ToolChoice } from '../index'
 import { addPart, emptyAnswer, gather, imagesOf, timingsOf, withOneCall } from './answer'
 import type { Answer } from './answer'
-import { readBody } from './body'
 import { eventStream, namedFrame } from './events'
 import type { ServerEvent } from './events'
 import { failureOf } from './failure'
@@ -66,7 +65,7 @@ type ResponseRequest = z.infer<typeof schema>
 
 export function addResponses(app: Hono, service: Service): void {
   app.post('/v1/responses', async (c) => {
-    const request = await readBody(c, schema)
+    const request = await service.readBody(c, schema)
     service.checkName(request.model)
     const messages = await messagesOf(request.input, request.instructions, service.gate())
     const { work, parts: all } = service.answer(c, messages, optionsOf(request))

@@ -36,6 +36,7 @@ export async function startServer(model: QwenVL, options: ServerOptions = {}): P
   const service = new Service(model, settings)
   const server = createAdaptorServer({
     fetch: createApp(service, (error) => console.error(error)).fetch,
+    overrideGlobalObjects: false, // Request and Response of the process are not ours
     serverOptions: {
       headersTimeout,
       requestTimeout,

@@ -1,7 +1,9 @@
 /** What the routes work with: the model under its names, and the requests that are under way. */
 import type { Context } from 'hono'
+import { whenAborted } from '../abort'
 import { QwenVLError } from '../errors'
 import type { GenerateOptions, GenerationStream, Message, QwenVL, StreamPart } from '../index'
+import { bodyReader } from './body'
 import { HttpError } from './failure'
 import { MediaGate } from './media'
 import { Metrics } from './metrics'
@@ -13,12 +15,14 @@ export class Service {
   /** When the model began to be served, in seconds. */
   readonly created = Math.floor(Date.now() / 1000)
   readonly metrics: Metrics
+  readonly readBody: ReturnType<typeof bodyReader>
   readonly #running = new Set<AbortController>()
   #closing = false
 
   constructor(model: QwenVL, settings: ServerSettings) {
     this.model = model
     this.settings = settings
+    this.readBody = bodyReader(settings.maxBodyBytes)
     this.metrics = new Metrics(model, () => this.#running.size)
   }
 
@@ -53,19 +57,18 @@ export class Service {
   begin(c: Context): Work {
     if (this.#closing) throw closed()
     const abort = new AbortController()
-    const client = c.req.raw.signal
-    const leave = () => abort.abort()
-    client.addEventListener('abort', leave, { once: true })
+    const cancel = () => abort.abort()
+    const forget = whenAborted(c.req.raw.signal, cancel)
     const { timeoutMs } = this.settings
     const timer = setTimeout(() => abort.abort(tooSlow(timeoutMs)), timeoutMs)
     timer.unref() // a server keeps its process alive, the limit of an answer need not
     this.#running.add(abort)
     return {
       signal: abort.signal,
-      cancel: leave,
+      cancel,
       end: () => {
         clearTimeout(timer)
-        client.removeEventListener('abort', leave)
+        forget()
         this.#running.delete(abort)
       },
     }

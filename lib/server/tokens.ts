@@ -1,7 +1,6 @@
 /** POST /tokenize and /detokenize: texts and conversations as ids, in the words of vLLM and llama-server. */
 import type { Hono } from 'hono'
 import { z } from 'zod'
-import { readBody } from './body'
 import { messageList, readMessages } from './conversation'
 import { badValue } from './failure'
 import type { Service } from './service'
@@ -30,7 +29,7 @@ const ids = z.strictObject({
 export function addTokens(app: Hono, service: Service): void {
   const { model } = service
   app.post('/tokenize', async (c) => {
-    const request = await readBody(c, schema)
+    const request = await service.readBody(c, schema)
     service.checkName(request.model)
     const text = request.content ?? request.prompt
     if ((text === undefined) === (request.messages === undefined))
@@ -45,7 +44,7 @@ export function addTokens(app: Hono, service: Service): void {
     return c.json({ tokens: [...tokens], count: tokens.length, max_model_len: model.info.contextSize })
   })
   app.post('/detokenize', async (c) => {
-    const { tokens } = await readBody(c, ids)
+    const { tokens } = await service.readBody(c, ids)
     const content = model.detokenize(Int32Array.from(tokens))
     return c.json({ content, prompt: content })
   })

@@ -70,6 +70,29 @@ describe('without a key', () => {
     expect(await preflight('https://evil.example')).toBeNull()
   })
 
+  test('a wrong method is told which one it is', async () => {
+    for (const [method, path, allowed] of [
+      ['GET', '/v1/chat/completions', 'POST'],
+      ['DELETE', '/v1/models/some', 'GET, HEAD'],
+      ['POST', '/health', 'GET, HEAD'],
+    ] as const) {
+      const response = await fetch(`${server.url}${path}`, { method })
+      expect([response.status, response.headers.get('allow')]).toEqual([405, allowed])
+      expect(await response.json()).toEqual({
+        error: {
+          message: `${path} is asked with ${allowed}, not ${method}.`,
+          type: 'invalid_request_error',
+          param: null,
+          code: 'method_not_allowed',
+        },
+      })
+    }
+    expect(await (await fetch(`${server.url}/v1/messages`)).json()).toEqual({
+      type: 'error',
+      error: { type: 'invalid_request_error', message: '/v1/messages is asked with POST, not GET.' },
+    })
+  })
+
   test('an unknown address is told as an error of the API', async () => {
     expect(await post(`${server.url}/v1/audio/speech`, {})).toEqual({
       status: 404,
@@ -83,6 +106,22 @@ describe('without a key', () => {
       },
     })
   })
+})
+
+test('a program that serves keeps its own Request and Response', async () => {
+  const program = `
+    const { QwenVL } = require('./dist/index.js')
+    const { startServer } = require('./dist/server/index.js')
+    const before = [Request, Response]
+    void (async () => {
+      const model = await QwenVL.load({ threads: 1 })
+      const server = await startServer(model, { port: 0 })
+      const { status } = await fetch(server.url + '/health')
+      await server.close()
+      await model.dispose()
+      console.log(status, before[0] === Request && before[1] === Response)
+    })()`
+  expect(await run(['-e', program])).toMatchObject({ code: 0, stdout: '200 true\n', stderr: '' })
 })
 
 test('with keys, one of them has to be shown', async () => {

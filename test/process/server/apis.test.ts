@@ -104,7 +104,7 @@ describe('/v1/messages', () => {
         type: 'error',
         error: {
           type: 'invalid_request_error',
-          message: expect.stringMatching(/^max_tokens: Expected `max_tokens`/),
+          message: 'max_tokens: `max_tokens` is missing: it has to be a whole number from 1.',
         },
       },
     })

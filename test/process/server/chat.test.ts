@@ -201,6 +201,7 @@ describe('errors', () => {
   test.each([
     ['an unknown model', { model: 'nobody' }, 404, 'model_not_found', 'model'],
     ['an unknown field', { foo: 1 }, 400, 'unknown_parameter', 'foo'],
+    ['nothing asked', { messages: undefined }, 400, 'missing_required_parameter', 'messages'],
     ['no messages', { messages: [] }, 400, 'invalid_value', 'messages'],
     ['a wrong role', { messages: [{ role: 'x', content: 'a' }] }, 400, 'invalid_value', 'messages[0].role'],
     ['a wrong number', { temperature: 'warm' }, 400, 'invalid_value', 'temperature'],

@@ -25,7 +25,7 @@ beforeAll(async () => {
   chat = `${server.url}/v1/chat/completions`
 })
 afterAll(async () => {
-  await server.stop()
+  expect(await server.stop()).toMatchObject({ stderr: '' }) // nothing that the server did not expect
   rmSync(folder, { recursive: true })
 })
 
@@ -89,6 +89,18 @@ describe('bodies', () => {
     const [told] = await once(declared, 'response')
     expect(told.statusCode).toBe(413)
     declared.destroy()
+  })
+
+  test('one that breaks off is no fault of the server', async () => {
+    const headers = { 'content-type': 'application/json', 'content-length': 1000 }
+    for (const path of ['/v1/chat/completions', '/health', '/nowhere']) {
+      const sent = httpRequest({ port: new URL(server.url).port, method: 'POST', path, headers })
+      sent.on('error', () => undefined)
+      await new Promise((resolve) => sent.write('{"messages": [', resolve))
+      sent.destroy()
+    }
+    const text = await (await fetch(`${server.url}/metrics`)).text()
+    expect(text).not.toMatch(/status="500"/)
   })
 
   test('1,000 pictures', async () => {
@@ -157,6 +169,17 @@ describe('places', () => {
     const asked = await post(chat, { ...short, messages: [{ role: 'user', content: [video] }] })
     expect(asked).toMatchObject(failed(400, 'image_address_refused'))
   })
+})
+
+test('a refusal names the flag that allows', async () => {
+  const plain = await startServing()
+  const message = async (url: string) => {
+    const { body } = await post(`${plain.url}/v1/chat/completions`, show(url))
+    return (body['error'] as { message: string }).message
+  }
+  expect(await message('file:///etc/hostname')).toMatch(/--file-root <folder>/)
+  expect(await message('http://localhost/a.png')).toMatch(/--allow-private-addresses/)
+  await plain.stop()
 })
 
 test('a server that may fetch from inside follows redirects there, and tells what it got', async () => {
