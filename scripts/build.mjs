@@ -5,7 +5,7 @@
  *   node scripts/build.mjs --cuda             … with CUDA (also --vulkan, --metal; --no-metal on macOS)
  *   node scripts/build.mjs --release          portable, into prebuilds/<platform>-<arch>/
  *   node scripts/build.mjs --debug            unoptimised, into build/with-debug/ (load it by QWENVL_NATIVE_PATH)
- *   node scripts/build.mjs --sanitize=address in our code, into build-address/ (likewise)
+ *   node scripts/build.mjs --sanitize=address in our code, into build-address/ (likewise); --sanitize-llama: in all
  *   --tests  also test/cpp     --jobs=N  parallel compilers     --force  even if nothing changed
  *   --json   a line on stdout when it is done: {"addon": path, "compiled": whether something was}
  */
@@ -45,6 +45,7 @@ const { values: options } = parseArgs({
     metal: { type: 'boolean', default: process.platform === 'darwin' },
     'no-metal': { type: 'boolean', default: false },
     sanitize: { type: 'string', default: '' },
+    'sanitize-llama': { type: 'boolean', default: false },
     tests: { type: 'boolean', default: false },
     jobs: { type: 'string', default: String(availableParallelism()) },
     force: { type: 'boolean', default: false },
@@ -79,11 +80,12 @@ async function bringUpToDate(plan) {
 }
 
 /** Where this build goes and what decides whether it is still good. */
-function planOf({ release, debug, sanitize, tests, cuda, vulkan, metal, 'no-metal': noMetal }) {
+function planOf({ release, debug, tests, cuda, vulkan, metal, 'no-metal': noMetal, ...rest }) {
+  const { sanitize, 'sanitize-llama': sanitizeLlama } = rest
   const folder = join(
     root,
     // Beside build/, so that a compiler cache gives the objects that are the same: all of llama.cpp.
-    sanitize ? `build-${sanitize.replace(',', '-')}` : 'build',
+    sanitize ? `build-${sanitize.replace(',', '-')}${sanitizeLlama ? '-llama' : ''}` : 'build',
     release ? 'prebuild' : debug ? 'with-debug' : '',
   )
   const config = debug ? 'Debug' : 'Release'
@@ -94,7 +96,7 @@ function planOf({ release, debug, sanitize, tests, cuda, vulkan, metal, 'no-meta
     QWENVL_VULKAN: on(vulkan),
     QWENVL_METAL: on(metal && !noMetal),
     QWENVL_CORE_TESTS: on(tests),
-    ...(sanitize && { QWENVL_SANITIZE: sanitize }),
+    ...(sanitize && { QWENVL_SANITIZE: sanitize, QWENVL_SANITIZE_LLAMA: on(sanitizeLlama) }),
     ...(release && process.platform === 'linux' && { QWENVL_LIBC: libc() }),
   }
   const prebuild = release ? join(root, 'prebuilds', `${process.platform}-${process.arch}`) : undefined

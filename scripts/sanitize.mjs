@@ -1,8 +1,9 @@
 /**
  * Runs the C++ tests and the tests of the addon with sanitizers in our native code. llama.cpp is as ever: upstream runs its
- * own sanitizers, and the runtime watches the heap and the locks of both.
+ * own sanitizers, and the runtime watches the heap and the locks of both. With `--llama` they are in llama.cpp too.
  *
- *   node scripts/sanitize.mjs address|thread [--jobs=N] [-- arguments of jest, default: test/native]
+ *   node scripts/sanitize.mjs address|thread [--llama] [--jobs=N]     everything
+ *   node scripts/sanitize.mjs thread -- test/native --shard=1/8       so much of the addon's tests: arguments of jest
  *
  * Linux and GCC. Each builds into a folder of its own and takes some minutes; not part of CI.
  */
@@ -42,7 +43,10 @@ const kinds = {
 }
 
 const { values, positionals } = parseArgs({
-  options: { jobs: { type: 'string', default: String(availableParallelism()) } },
+  options: {
+    llama: { type: 'boolean', default: false },
+    jobs: { type: 'string', default: String(availableParallelism()) },
+  },
   allowPositionals: true,
 })
 const [name, ...tests] = positionals
@@ -51,10 +55,11 @@ if (!kind) {
   console.error(`Expected one of ${Object.keys(kinds).join(', ')}, got ${name ?? 'nothing'}.`)
   process.exit(2)
 }
-const folder = join(root, `build-${kind.sanitizers.replace(',', '-')}`)
+const folder = join(root, `build-${kind.sanitizers.replace(',', '-')}${values.llama ? '-llama' : ''}`)
 const node = process.execPath
-await run(node, ['scripts/build.mjs', `--sanitize=${kind.sanitizers}`, '--tests', `--jobs=${values.jobs}`])
-await run('ctest', ['--test-dir', folder, '--output-on-failure'], kind.core)
+const build = [`--sanitize=${kind.sanitizers}`, '--tests', `--jobs=${values.jobs}`]
+await run(node, ['scripts/build.mjs', ...build, ...(values.llama ? ['--sanitize-llama'] : [])])
+if (tests.length === 0) await run('ctest', ['--test-dir', folder, '--output-on-failure'], kind.core)
 const jest = ['node_modules/jest/bin/jest.js', '--testTimeout=600000']
 await run(node, [...jest, ...(tests.length > 0 ? tests : ['test/native'])], {
   ...kind.addon,
