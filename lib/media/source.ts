@@ -1,6 +1,6 @@
 /** Anything that can be a picture → its bytes, or raw pixels, within limits of size, time and place. */
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readFile as readWhole, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ImageError, QwenVLError, invalidArgument, throwIfAborted } from '../errors'
@@ -205,13 +205,12 @@ async function readFile(path: string, { maxBytes, signal }: Limits): Promise<Uin
     if (status.isDirectory()) {
       throw new ImageError('IMAGE_SOURCE', `'${path}' is a folder. Pass the path of a picture in it.`)
     }
-    const expectedBytes = status.isFile() ? status.size : 0 // a pipe or device does not tell
-    if (expectedBytes > maxBytes) throw tooLarge(maxBytes)
-    return await collect(createReadStream(path, { highWaterMark: sliceBytes }), {
-      maxBytes,
-      expectedBytes,
-      signal,
-    })
+    if (status.isFile() && status.size > 0) {
+      if (status.size > maxBytes) throw tooLarge(maxBytes)
+      return await abortable(readWhole(path, { signal }), signal)
+    }
+    // A pipe, a device or a file of the kernel does not tell its size.
+    return await collect(createReadStream(path, { highWaterMark: sliceBytes }), { maxBytes, signal })
   } catch (error) {
     throw QwenVLError.isInstance(error) ? error : fileError(path, error)
   }

@@ -105,7 +105,8 @@ Napi::Value resize_js(const Napi::CallbackInfo & info) {
         }
         check_pixels(info[0], width, height, "pixels");
         const auto source = info[0].As<Napi::Uint8Array>();
-        auto target = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(target_width) * target_height * 3);
+        // A Buffer is not filled with zeros first.
+        auto target = Napi::Buffer<uint8_t>::New(info.Env(), static_cast<size_t>(target_width) * target_height * 3);
         // Tens of megabytes: read and written in place. The references live as long as the work and die on this thread.
         const auto kept = std::make_shared<std::pair<Napi::ObjectReference, Napi::ObjectReference>>(
             Napi::Persistent(source.As<Napi::Object>()), Napi::Persistent(target.As<Napi::Object>()));

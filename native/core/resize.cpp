@@ -1,9 +1,13 @@
 #include "resize.h"
 
+#include "resize_axis.h"
+#include "resize_dot.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -12,22 +16,6 @@ namespace qvl {
 namespace {
 
 constexpr int kChannels = 3;
-constexpr int kWeightBits = 22;
-constexpr int32_t kHalf = 1 << (kWeightBits - 1);
-
-// For every target sample the source samples that it is a weighted mean of.
-struct Axis {
-    struct Window {
-        int first;
-        int count;
-    };
-
-    std::vector<Window> windows;
-    std::vector<int32_t> weights;  // `stride` per window, fixed point
-    int stride = 0;
-
-    const int32_t * weights_of(int target) const { return weights.data() + size_t(target) * size_t(stride); }
-};
 
 // A fused multiply-add rounds once where the reference rounds twice, which now and then moves a weight by one.
 #if defined(__clang__)
@@ -112,9 +100,8 @@ QVL_INLINE void blend(PlaceAt place_at, const int32_t * weights, int count, uint
         dst[i] = to_byte(sums[i]);
 }
 
-// Rows that are scaled in width together. Their samples are laid side by side, so that a weight is applied to all rows
+// Of rows that are scaled in width together the samples are laid side by side, so that a weight is applied to all rows
 // of a pixel at once.
-constexpr size_t kRows = 16;
 constexpr size_t kPixel = kChannels * kRows;
 
 constexpr size_t in_blocks(size_t samples) {
@@ -217,6 +204,7 @@ struct Job {
     size_t dst_row;
     int src_height;
     const Axis * horizontal;
+    const DotAxis * dots;  // the horizontal axis again, where the processor has byte dots
     const Axis * vertical;
 };
 
@@ -228,7 +216,7 @@ class Band {
         if (job.vertical)
             window_.resize(size_t(job.vertical->stride));
         if (job.horizontal) {
-            before_.resize(in_blocks(job.src_row) * kRows);
+            before_.resize(job.dots ? DotAxis::room(int(job.src_row) / kChannels) : in_blocks(job.src_row) * kRows);
             after_.resize(in_blocks(job.dst_row) * kRows);
             ring_.resize((window_.size() + kRows) * job.dst_row);
         }
@@ -270,8 +258,12 @@ class Band {
             from[r] = source_row(std::min(ready_ + int(r), job_.src_height - 1));
             to[r] = slot(ready_ + int(r));
         }
-        to_columns(from, job_.src_row, before_.data());
-        scale_columns(before_.data(), *job_.horizontal, after_.data());
+        if (job_.dots) {
+            job_.dots->scale(from, int(job_.src_row) / kChannels, before_.data(), after_.data());
+        } else {
+            to_columns(from, job_.src_row, before_.data());
+            scale_columns(before_.data(), *job_.horizontal, after_.data());
+        }
         to_rows(after_.data(), job_.dst_row, to);
         ready_ += int(kRows);
     }
@@ -287,7 +279,7 @@ class Band {
 }  // namespace
 
 void resize_bicubic(const uint8_t * src, int src_width, int src_height, uint8_t * dst, int dst_width, int dst_height,
-                    int threads) {
+                    int threads, bool byte_dots) {
     const size_t src_row = size_t(src_width) * kChannels;
     const size_t dst_row = size_t(dst_width) * kChannels;
     const bool same_width = src_width == dst_width;
@@ -298,8 +290,17 @@ void resize_bicubic(const uint8_t * src, int src_width, int src_height, uint8_t 
     }
     const Axis horizontal = same_width ? Axis{} : make_axis(src_width, dst_width);
     const Axis vertical = same_height ? Axis{} : make_axis(src_height, dst_height);
-    const Job job{
-        src, dst, src_row, dst_row, src_height, same_width ? nullptr : &horizontal, same_height ? nullptr : &vertical};
+    std::optional<DotAxis> dots;
+    if (byte_dots && !same_width)
+        dots.emplace(horizontal);
+    const Job job{src,
+                  dst,
+                  src_row,
+                  dst_row,
+                  src_height,
+                  same_width ? nullptr : &horizontal,
+                  dots ? &*dots : nullptr,
+                  same_height ? nullptr : &vertical};
 
     // All memory is taken before a thread starts: nothing can throw inside one.
     const int count = std::clamp(threads, 1, dst_height);

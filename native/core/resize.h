@@ -3,14 +3,17 @@
 // Thread-safe: no state.
 #pragma once
 
+#include "resize_dot.h"
+
 #include <cstdint>
 
 namespace qvl {
 
 // Scales `src` (interleaved RGB, `src_width * src_height * 3` bytes) to `dst` (likewise). All sides are at least 1.
-// The work is shared by `threads` threads, the caller's included; the result does not depend on their number.
+// The work is shared by `threads` threads, the caller's included; the result depends neither on their number nor on
+// `byte_dots`, which asks for the processor's instruction.
 // Throws std::bad_alloc only.
 void resize_bicubic(const uint8_t * src, int src_width, int src_height, uint8_t * dst, int dst_width, int dst_height,
-                    int threads = 1);
+                    int threads = 1, bool byte_dots = has_byte_dots());
 
 }  // namespace qvl
