@@ -33,14 +33,13 @@ type Ask<Value> = (
   signal: AbortSignal,
 ) => Promise<GenerationResult<Value>>
 
-/** Starts with the first wait or loop; to be used once. */
-export class Batch<Value = unknown>
-  implements AsyncIterable<BatchItem<Value>>, PromiseLike<BatchItem<Value>[]>
-{
+/** A promise of all results, and a loop over them. Starts with the first wait or loop; to be used once. */
+export class Batch<Value = unknown> implements AsyncIterable<BatchItem<Value>>, Promise<BatchItem<Value>[]> {
   readonly #entries: Iterable<BatchEntry> | AsyncIterable<BatchEntry>
   readonly #concurrency: number
   readonly #signal: AbortSignal | undefined
   readonly #ask: Ask<Value>
+  readonly [Symbol.toStringTag] = 'Batch'
   #all: Promise<BatchItem<Value>[]> | undefined
 
   /** @internal Use `QwenVL.batch()`. */
@@ -67,6 +66,18 @@ export class Batch<Value = unknown>
   ): Promise<A | B> {
     this.#all ??= collect(this)
     return this.#all.then(fulfilled, rejected)
+  }
+
+  /** As that of a promise. */
+  catch<B = never>(
+    rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<BatchItem<Value>[] | B> {
+    return this.then(undefined, rejected)
+  }
+
+  /** As that of a promise. */
+  finally(settled?: (() => void) | null): Promise<BatchItem<Value>[]> {
+    return this.then().finally(settled)
   }
 
   /**

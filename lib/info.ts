@@ -39,7 +39,7 @@ export function infoOf({ engine, generation, options, sampling }: Answerer): Mod
   return {
     generation: generation.id,
     generationName: generation.name,
-    description: info.description,
+    description: info.description.replace('?B', `${(info.parameters / 1e6).toFixed(1)}M`), // llama.cpp names known sizes only
     parameters: info.parameters,
     modelBytes: info.modelBytes,
     contextSize: info.contextSize,

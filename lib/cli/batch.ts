@@ -1,12 +1,13 @@
 /** `batch`: many questions from a file, their answers into another one; a run that was stopped is continued. */
+import { basename } from 'node:path'
 import { InvalidArgumentError, QwenVLError } from '../errors'
 import { image, system, user } from '../index'
 import type { GenerateOptions, Message, MessagesInput, QwenVL } from '../index'
 import { withLock } from '../models/lock'
 import { generateOptions } from './generation'
 import type { GenerationFlags } from './generation'
-import { OutputFile, inputLines } from './jsonl'
-import type { InputLine } from './jsonl'
+import { OutputFile, hashOf, inputLines } from './jsonl'
+import type { InputLine, OutputEntry } from './jsonl'
 import { withModel } from './model'
 import type { ModelFlags } from './model'
 import { duration, json, print } from './output'
@@ -29,9 +30,20 @@ interface Task {
   readonly options: GenerateOptions
 }
 
+interface Summary {
+  readonly lines: number
+  readonly answered: number
+  readonly failed: number
+  /** Done by earlier runs; and of these, how many with an error, how many for another question, model or options. */
+  readonly before: number
+  readonly failedBefore: number
+  readonly outdated: number
+  readonly seconds: number
+}
+
 /** More lines than this wait for each other in the engine. */
 const mostParallel = 256
-/** Some lines ended in errors, all were done. */
+/** All lines were done, some ended in errors, now or in an earlier run. */
 const someFailed = 2
 /** Errors after which no other line would fare better. */
 const fatal = ['ABORTED', 'DISPOSED', 'INTERNAL']
@@ -51,10 +63,9 @@ export async function batch(
     await using file = await OutputFile.open(output, flags.retry)
     const loading = { ...flags, parallel: Math.min(flags.concurrency, mostParallel) }
     const summary = await withModel(loading, signal, (model) => run(model, input, file, total, flags, signal))
-    const { answered, failed, before, seconds } = summary
-    const words = `${answered} answered, ${failed} failed, ${before} done before, in ${duration(seconds)}\n`
-    await print(flags.json ? json(summary) : words, signal)
-    if (failed > 0) process.exitCode = someFailed
+    await print(flags.json ? json(summary) : describe(summary), signal)
+    if (summary.outdated > 0) process.stderr.write(noteOf(summary.outdated, output))
+    if (summary.failed + summary.failedBefore > 0) process.exitCode = someFailed
   })
 }
 
@@ -76,22 +87,57 @@ async function run(
   total: number,
   flags: BatchFlags,
   signal: AbortSignal,
-) {
+): Promise<Summary> {
   const started = performance.now()
   const progress = countProgress('lines')
-  let [answered, failed, before] = [0, 0, 0]
+  let [answered, failed, before, failedBefore, outdated] = [0, 0, 0, 0, 0]
   const show = () => progress.update({ done: answered + failed + before, total, failed })
   try {
     await pooled(inputLines(input), flags.concurrency, async (line) => {
-      if (file.has(line)) before++
-      else if (await answer(model, line, file, flags, signal)) answered++
+      const earlier = file.take(line)
+      if (earlier) {
+        before++
+        if (earlier.error !== undefined) failedBefore++
+        if (earlier.asked !== undefined && earlier.asked !== askedOf(line.text, flags)) outdated++
+      } else if (await answer(model, line, file, flags, signal)) answered++
       else failed++
       show()
     })
   } finally {
     progress.stop()
   }
-  return { lines: total, answered, failed, before, seconds: (performance.now() - started) / 1000 }
+  const seconds = (performance.now() - started) / 1000
+  return { lines: total, answered, failed, before, failedBefore, outdated, seconds }
+}
+
+function describe({ answered, failed, before, failedBefore, seconds }: Summary): string {
+  const errors = failedBefore > 0 ? ` (${failedBefore} with an error: --retry does them again)` : ''
+  return `${answered} answered, ${failed} failed, ${before} done before${errors}, in ${duration(seconds)}\n`
+}
+
+function noteOf(outdated: number, output: string): string {
+  const lines = outdated === 1 ? '1 line' : `${outdated} lines`
+  return (
+    `note: ${lines} of ${output} answer another question, or were written with another model or other options. ` +
+    'They stay; another output gets new answers.\n'
+  )
+}
+
+/** What was asked, of whom. Undefined for a line that is no task. */
+function askedOf(text: string, flags: BatchFlags): string | undefined {
+  try {
+    return hashOfTask(readTask(text, flags), flags)
+  } catch {
+    return undefined
+  }
+}
+
+function hashOfTask({ messages, options }: Task, flags: BatchFlags): string {
+  const { model, mmproj, lora, minPixels, maxPixels } = flags
+  const files = [model, mmproj, ...(lora ?? [])].map((file) => file && basename(file)) // they may have moved
+  return hashOf(
+    JSON.stringify([messages, { ...generateOptions(flags), ...options }, files, minPixels, maxPixels]),
+  )
 }
 
 /** Writes the answer to a line, or why there is none. True for an answer. */
@@ -102,19 +148,19 @@ async function answer(
   flags: BatchFlags,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const place = { line, input: hash }
-  let id: unknown
+  let place: OutputEntry & { readonly line: number; readonly id?: unknown } = { line, input: hash }
   try {
     const task = readTask(text, flags)
-    id = task.id
+    const { id } = task
+    place = { line, input: hash, asked: hashOfTask(task, flags), ...(id !== undefined && { id }) }
     const result = await model.chat(task.messages, { ...generateOptions(flags), ...task.options, signal })
     const { tokens: _, ...told } = result
-    await file.append({ ...place, ...(id !== undefined && { id }), ...told })
+    await file.append({ ...place, ...told })
     return true
   } catch (error) {
     if (!QwenVLError.isInstance(error) || fatal.includes(error.code)) throw error
     const { name, code, message } = error
-    await file.append({ ...place, ...(id !== undefined && { id }), error: { name, code, message } })
+    await file.append({ ...place, error: { name, code, message } })
     return false
   }
 }

@@ -90,9 +90,13 @@ export class Conversation {
     ]
     if (format === undefined) throw wrong(`'${path}' has to end in .png, .jpg or .webp.`)
     if (!this.#last) throw wrong('There is no answer to draw yet.')
+    if (this.#last.images.length === 0) throw wrong('There is no picture to draw on yet: /image dog.jpg')
     const options = { format: format as 'png' | 'jpeg' | 'webp', signal }
     const drawn = await drawOnLatestPicture(this.#messages, this.#last, this.#model.info, options)
-    if (!drawn) throw wrong('The last answer points at nothing in a picture.')
+    if (!drawn) {
+      const how = 'Ask for some: "Where is the dog? Report bbox coordinates in JSON format."'
+      throw wrong(`The last answer has no boxes or points in the latest picture. ${how}`)
+    }
     await writeFile(path, drawn)
     return { text: `drawn in ${path}`, value: { drawn: path } }
   }

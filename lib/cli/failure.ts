@@ -3,16 +3,18 @@ import { QwenVLError } from '../errors'
 
 /** Options of the API that have a flag: an error then names the flag. */
 const flags = ['model', 'mmproj', 'contextSize', 'threads', 'gpuLayers', 'minPixels', 'maxPixels'].concat(
+  ['allowPrivateAddresses'],
   ['maxTokens', 'temperature', 'seed'], // of `ask`
   ['host', 'port', 'apiKey', 'withoutKey', 'modelName', 'fileRoot', 'corsOrigin', 'maxBodyBytes', 'maxMedia'],
-  ['rateLimit', 'timeoutMs', 'graceMs', 'parallel', 'maxQueue', 'cacheDir', 'allowPrivateAddresses'], // of `serve`
+  ['rateLimit', 'timeoutMs', 'graceMs', 'parallel', 'maxQueue', 'cacheDir'], // of `serve`
 )
 
 /** One line: `error: …`. */
 export function errorLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  const named = message.replace(/`(\w+)`(?: to QwenVL\.load\(\))?/g, (words: string, name: string) =>
-    flags.includes(name) ? flagOf(name) : words,
+  const named = message.replace(
+    /`(\w+)(?:: true)?`(?: to QwenVL\.load\(\))?/g,
+    (words: string, name: string) => (flags.includes(name) ? flagOf(name) : words),
   )
   return `error: ${named.replace(/\s*\n\s*/g, ' ').trim()}`
 }

@@ -27,16 +27,19 @@ export async function* inputLines(path: string): AsyncGenerator<InputLine> {
 export interface OutputEntry {
   /** Hash of its line of the input. */
   readonly input: string
+  /** Hash of model, messages and options, which the flags of the run decide too. */
+  readonly asked?: string
   readonly error?: unknown
 }
 
 /** The output of a batch: grows by whole lines, and knows what earlier runs wrote. */
 export class OutputFile implements AsyncDisposable {
   readonly #handle: FileHandle
-  readonly #done: Map<string, number>
+  /** By hash of the input. */
+  readonly #done: Map<string, OutputEntry[]>
   #last: Promise<void> = Promise.resolve()
 
-  private constructor(handle: FileHandle, done: Map<string, number>) {
+  private constructor(handle: FileHandle, done: Map<string, OutputEntry[]>) {
     this.#handle = handle
     this.#done = done
   }
@@ -52,16 +55,19 @@ export class OutputFile implements AsyncDisposable {
       await writeFile(`${path}.new`, kept.map(({ text }) => `${text}\n`).join(''))
       await rename(`${path}.new`, path)
     }
-    const done = new Map<string, number>()
-    for (const { entry } of kept) done.set(entry.input, (done.get(entry.input) ?? 0) + 1)
+    const done = new Map<string, OutputEntry[]>()
+    for (const { entry } of kept) {
+      const { input, asked, error } = entry // not the answers: there may be many
+      const same = done.get(input) ?? []
+      same.push({ input, ...(asked !== undefined && { asked }), ...(error !== undefined && { error: true }) })
+      done.set(input, same)
+    }
     return new OutputFile(await open(path, 'a'), done)
   }
 
-  /** True where an earlier run wrote the line; of equal lines, as often as it did. */
-  has({ hash }: InputLine): boolean {
-    const left = this.#done.get(hash) ?? 0
-    if (left > 0) this.#done.set(hash, left - 1)
-    return left > 0
+  /** What an earlier run wrote for the line; of equal lines, as often as it did. */
+  take({ hash }: InputLine): OutputEntry | undefined {
+    return this.#done.get(hash)?.pop()
   }
 
   /** Writes one line after the other, whoever asks. */
@@ -119,6 +125,6 @@ async function* linesOf(path: string): AsyncGenerator<{ readonly text: string; r
   if (rest !== '') yield { text: rest, whole: false }
 }
 
-function hashOf(text: string): string {
+export function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }

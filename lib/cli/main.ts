@@ -42,8 +42,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const program = new Command('qwenvl-native')
   .description('Ask Qwen-VL models (GGUF) about pictures and videos, on this machine.')
   .version(packageVersion())
-  .showSuggestionAfterError(false)
-  .configureOutput({ outputError: (text, write) => write(`${text.trim()}\n`) })
+  .configureOutput({ outputError: (text, write) => write(`${text.trim().replace(/\n+/g, ' ')}\n`) })
   .addHelpText(
     'after',
     `
@@ -110,7 +109,6 @@ withModel(program.command('serve'))
   .option('--parallel <n>', 'answers that are computed at the same time (default: 4)', number)
   .option('--max-queue <n>', 'requests that may wait beside these (default: 256)', number)
   .option('--cache-dir <folder>', 'keep the embeddings of pictures here, for later runs too')
-  .option('--allow-private-addresses', 'fetch pictures from private and local addresses too', false)
   .action((flags: ServeFlags) => serve(flags, signal))
 
 withVideo(withModel(program.command('embed')))
@@ -218,6 +216,7 @@ function withModel(command: Command): Command {
     .option('--min-pixels <n>', 'smallest area of a picture as the model sees it', number)
     .option('--max-pixels <n>', 'largest area of a picture as the model sees it', number)
     .option('--lora <file>', 'LoRA adapter, or file=scale; may be given several times', collect, [])
+    .option('--allow-private-addresses', 'fetch pictures from private and local addresses too', false)
 }
 
 /** The options of all commands that generate. */

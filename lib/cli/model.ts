@@ -17,6 +17,7 @@ export interface ModelFlags {
   readonly parallel?: number
   /** Files of adapters, each with `=scale` behind it or not. */
   readonly lora?: readonly string[]
+  readonly allowPrivateAddresses: boolean
   readonly json: boolean
   readonly verbose: boolean
 }
@@ -34,6 +35,7 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
     ffmpeg,
     parallel,
     lora = [],
+    allowPrivateAddresses,
   } = flags
   return {
     ...(model && { model }),
@@ -46,6 +48,7 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
     ...(ffmpeg && { ffmpegPath: ffmpeg }),
     ...(parallel !== undefined && { parallel }),
     ...(lora.length > 0 && { lora: lora.map(adapter) }),
+    ...(allowPrivateAddresses && { allowPrivateAddresses }),
   }
 }
 

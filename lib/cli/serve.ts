@@ -21,13 +21,12 @@ export interface ServeFlags extends ModelFlags {
   readonly parallel?: number
   readonly maxQueue?: number
   readonly cacheDir?: string
-  readonly allowPrivateAddresses: boolean
 }
 
 export async function serve(flags: ServeFlags, signal: AbortSignal): Promise<void> {
-  const { host, port, apiKey, withoutKey, corsOrigin, allowPrivateAddresses } = flags
+  const { host, port, apiKey, withoutKey, corsOrigin } = flags
   const limits = pick(flags, ['fileRoot', 'maxBodyBytes', 'maxMedia', 'rateLimit', 'timeoutMs', 'graceMs'])
-  const loading = { allowPrivateAddresses, ...pick(flags, ['parallel', 'maxQueue', 'cacheDir']) }
+  const loading = pick(flags, ['parallel', 'maxQueue', 'cacheDir'])
   await withModel(
     flags,
     signal,

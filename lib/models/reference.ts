@@ -1,5 +1,5 @@
 /** Names of models on a Hugging Face hub: `hf:owner/name`, `hf:owner/name:Q4_K_M`, `hf:owner/name@revision:file.gguf`. Pure. */
-import { invalidArgument } from '../errors'
+import { InvalidArgumentError } from '../errors'
 
 export interface ModelReference {
   /** E.g. `Qwen/Qwen3-VL-4B-Instruct-GGUF`. */
@@ -16,12 +16,19 @@ export function isReference(model: string): boolean {
 }
 
 /** @throws InvalidArgumentError naming the form */
-export function parseReference(model: string, argument = 'model'): ModelReference {
+export function parseReference(model: string): ModelReference {
   const match = /^hf:([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?(?::([^:]+))?$/.exec(model)
   const [, repository = '', revision = 'main', choice] = match ?? []
   // The hub forbids these two in names; in a cache they would lead to other folders.
   if (!match || /\.\.|--/.test(repository) || !isInside(revision) || (choice && !isInside(choice))) {
-    throw invalidArgument(argument, 'of the form hf:owner/name:Q4_K_M or hf:owner/name:file.gguf', model)
+    const form = 'of the form hf:owner/name, hf:owner/name:Q4_K_M or hf:owner/name:file.gguf'
+    throw new InvalidArgumentError(
+      'INVALID_ARGUMENT',
+      `Expected the name of a model ${form}, got '${model}'.`,
+      {
+        details: { argument: 'model' },
+      },
+    )
   }
   return { repository, revision, choice }
 }

@@ -220,7 +220,7 @@ function partOptions(part: Readonly<Record<string, unknown>>, path: string): Rec
   const options: Record<string, number> = {}
   for (const [key, value] of Object.entries(part)) {
     if (key === 'type' || value === undefined) continue
-    const name = key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+    const name = camelCase(key)
     if (name in options) throw invalidArgument(`${path}.${key}`, `absent beside ${name}`, value)
     options[name] = value as number
   }
@@ -238,11 +238,14 @@ function partOptions(part: Readonly<Record<string, unknown>>, path: string): Rec
   return options
 }
 
-function check<T extends z.ZodType>(schema: T, input: unknown, path: string): z.infer<T> {
+function check<T extends z.ZodObject>(schema: T, input: unknown, path: string): z.infer<T> {
   const result = schema.safeParse(input)
   if (result.success) return result.data
   const [issue] = result.error.issues
   if (!issue) throw invalidArgument(path, 'valid', input)
+  if (issue.code === 'unrecognized_keys' && issue.path.length === 0) {
+    throw unknownKeys(issue.keys, path, `The keys are: ${keysOf(schema).join(', ')}.`)
+  }
   throw issueError(issue, input, path)
 }
 
@@ -251,20 +254,26 @@ function issueError(issue: z.core.$ZodIssue, input: unknown, path: string): Inva
     (name, key) => (typeof key === 'number' ? `${name}[${key}]` : `${name}.${String(key)}`),
     path,
   )
-  if (issue.code === 'unrecognized_keys') {
-    return new InvalidArgumentError(
-      'INVALID_ARGUMENT',
-      `Unknown key \`${place}.${issue.keys.join(', ')}\`.`,
-      {
-        details: { argument: place, keys: issue.keys },
-      },
-    )
-  }
+  if (issue.code === 'unrecognized_keys') return unknownKeys(issue.keys, place)
   // A union whose best alternative is an object with a bad field: name that field.
   const nested =
     issue.code === 'invalid_union' ? issue.errors.flat().find((inner) => inner.path.length > 0) : undefined
   if (nested) return issueError({ ...nested, path: [...issue.path, ...nested.path] }, input, path)
   return invalidArgument(place, issue.message, valueAt(input, issue.path))
+}
+
+function unknownKeys(keys: readonly string[], place: string, hint = ''): InvalidArgumentError {
+  const message = `Unknown key \`${place}.${keys.join(', ')}\`. ${hint}`.trimEnd()
+  return new InvalidArgumentError('INVALID_ARGUMENT', message, { details: { argument: place, keys } })
+}
+
+/** Each once: the spelling with underscores only where it is the only one. */
+function keysOf({ shape }: z.ZodObject): string[] {
+  return Object.keys(shape).filter((key) => !key.includes('_') || !(camelCase(key) in shape))
+}
+
+function camelCase(key: string): string {
+  return key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

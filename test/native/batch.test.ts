@@ -135,6 +135,12 @@ test('what the conversations throw is thrown', async () => {
     throw new Error('no more lines')
   }
   await expect(vl.batch(failing(), long)).rejects.toThrow('no more lines')
+  expect(await vl.batch(failing(), long).catch((error: unknown) => (error as Error).message)).toBe(
+    'no more lines',
+  )
+  const settled = jest.fn()
+  expect(await vl.batch(['Hello'], { maxTokens: 1 }).finally(settled)).toHaveLength(1)
+  expect(settled).toHaveBeenCalledTimes(1)
   expect(vl.stats().requests.active).toBe(0)
 })
 

@@ -60,6 +60,8 @@ test('answers every line: a question about pictures, or messages', async () => {
     answered: 3,
     failed: 0,
     before: 0,
+    failedBefore: 0,
+    outdated: 0,
     seconds: expect.any(Number),
   })
 
@@ -112,7 +114,8 @@ test('errors are done again with --retry, answers are not', async () => {
   const { input, output } = files([{ question: 'Hello' }, { image: picture, question: 'What?' }])
   expect(await batch(input, output)).toMatchObject({ code: 2, failed: 1 })
   writeFileSync(picture, readFileSync(scene))
-  expect(await batch(input, output)).toMatchObject({ code: 0, answered: 0, failed: 0, before: 2 })
+  const again = await batch(input, output)
+  expect(again).toMatchObject({ code: 2, answered: 0, failed: 0, before: 2, failedBefore: 1 })
   expect(await batch(input, output, '--retry')).toMatchObject({ code: 0, answered: 1, failed: 0, before: 1 })
   expect(entriesOf(output).map(({ line, error }) => ({ line, error }))).toEqual([{ line: 1 }, { line: 2 }])
 })
@@ -157,6 +160,20 @@ test('of a changed input, only what is new is done', async () => {
     before: 2,
   })
   expect(entriesOf(output).map(({ line }) => line)).toEqual([1, 2, 1, 4])
+})
+
+test('answers to another question, or made with other options, stay, and are told of', async () => {
+  const { input, output } = files([{ image: scene }, { question: 'Hello' }, { id: 1 }])
+  const again = (...more: string[]) => run([cli, 'batch', input, output, ...small, ...more])
+  await again('--question', 'What?')
+  const same = await again('--question', 'What?')
+  expect(same).toMatchObject({ code: 0, stdout: expect.stringMatching(/^0 answered.* 3 done/) })
+  expect(same.stderr).not.toContain('note:')
+  const other = await again('--question', 'Where?') // the second line has a question of its own
+  expect(other).toMatchObject({ code: 0, stderr: expect.stringMatching(/^note: 2 lines of .*\n$/m) })
+  const warmer = await again('--question', 'What?', '--seed', '3', '--json')
+  expect(JSON.parse(warmer.stdout)).toMatchObject({ answered: 0, before: 3, outdated: 3 })
+  expect(entriesOf(output)).toHaveLength(3)
 })
 
 test('several lines are computed together: a long answer holds up no short one', async () => {

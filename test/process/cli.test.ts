@@ -400,9 +400,19 @@ describe('an error is one line and exit code 1:', () => {
     {
       name: 'an unknown option',
       args: ['ask', ...question, '--temprature', '0'],
-      expected: /unknown option '--temprature'/,
+      expected: /unknown option '--temprature' \(Did you mean --temperature\?\)/,
     },
-    { name: 'an unknown command', args: ['aks'], expected: /unknown command 'aks'/ },
+    { name: 'an unknown command', args: ['aks'], expected: /unknown command 'aks' \(Did you mean ask\?\)/ },
+    {
+      name: 'a model that is none',
+      args: ['rm', 'foo'],
+      expected: /name of a model of the form hf:.*got 'foo'/,
+    },
+    {
+      name: 'a picture of this machine',
+      args: ['ask', 'http://127.0.0.1:1/a.png', ...question],
+      expected: /Set --allow-private-addresses if/,
+    },
     {
       name: 'no number',
       args: ['ask', ...question, '--seed', 'x'],

@@ -1,5 +1,4 @@
 /** What is typed into `chat`. */
-import { join } from 'node:path'
 import { readTyped } from '../../../lib/cli/typed'
 import { temporaryFolder } from '../../support/errors'
 
@@ -25,13 +24,16 @@ test.each([
   [`${spaced.replace(' ', '\\ ')} What is it?`, [spaced], 'What is it?'],
   ['https://example.org/dog.webp What is it?', ['https://example.org/dog.webp'], 'What is it?'],
   [dog, [dog], ''],
-  // Neither a picture nor there.
-  [
-    `Read ${notes} and ${join(folder.path, 'cat.jpg')}`,
-    [],
-    `Read ${notes} and ${join(folder.path, 'cat.jpg')}`,
-  ],
+  // No picture, or not said to be one.
+  [`Read ${notes}, not \`cat.jpg\``, [], `Read ${notes}, not \`cat.jpg\``],
+  ['One of\nabsent.jpg\nabsent.png', [], 'One of\nabsent.jpg\nabsent.png'],
   ['/tmp', [], '/tmp'],
 ])('%s is a message', (line, pictures, text) => {
   expect(readTyped(line)).toEqual({ type: 'message', pictures, text })
 })
+
+test.each([['cat.jpg What is it?'], ['What is in /no/such/cat.PNG'], [`${dog} "my cat.webp" What differs?`]])(
+  '%s names a picture that is not there',
+  (line) =>
+    expect(() => readTyped(line)).toThrow(/^There is no picture '(cat.jpg|\/no\/such\/cat.PNG|my cat.webp)'/),
+)

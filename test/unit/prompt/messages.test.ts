@@ -168,7 +168,11 @@ describe('what is refused, and where', () => {
       [{ role: 'user' }],
       'Expected `messages[0].content` to be a string or a content part, got undefined.',
     ],
-    ['an unknown key', [{ role: 'user', content: 'x', images: [] }], 'Unknown key `messages[0].images`.'],
+    [
+      'an unknown key',
+      [{ role: 'user', content: 'x', images: [] }],
+      'Unknown key `messages[0].images`. The keys are: role, content, tokens, tool_calls, reasoning_content, tool_call_id, name.',
+    ],
     [
       'a part of nothing',
       bad(null),
@@ -192,7 +196,7 @@ describe('what is refused, and where', () => {
     [
       'an unknown option',
       bad({ image: 'a', max_pixel: 5 }),
-      'Unknown key `messages[1].content[0].max_pixel`.',
+      'Unknown key `messages[1].content[0].max_pixel`. The keys are: type, image, minPixels, maxPixels, resizedHeight, resizedWidth, cache, page.',
     ],
     [
       'limits that exclude each other',
