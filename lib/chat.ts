@@ -1,6 +1,7 @@
 /** One conversation of several turns. Only what is new is computed: the engine keeps the KV cells of earlier turns. */
 import type { Answerer } from './answer'
-import { readChatFile, writeChatFile } from './chatfile'
+import { messagesOf, writeChatFile } from './chatfile'
+import type { ChatFile, SavedChat } from './chatfile'
 import { invalidArgument } from './errors'
 import { abortable } from './media/abort'
 import { checkTurnOptions } from './options'
@@ -8,10 +9,12 @@ import type { TurnOptions } from './options'
 import type { ContentPart, Message } from './prompt/messages'
 import { normaliseMessages } from './prompt/normalise'
 import type { NormalisedMessage } from './prompt/normalise'
+import type { QwenVL } from './qwenvl'
 import { readMedia } from './reading'
 import type { MediaPart, PictureMemory } from './reading'
 import { run } from './run'
 import type { RunResult } from './run'
+import { appendState, takeState } from './state'
 import { GenerationStream } from './stream'
 
 /** How a chat starts; the rest are defaults for every turn. */
@@ -22,16 +25,29 @@ export interface ChatOptions extends Omit<TurnOptions, 'signal'> {
   readonly messages?: readonly Message[]
 }
 
+/** How a saved chat goes on: defaults for every turn. */
+export type LoadedChatOptions = Omit<ChatOptions, 'system' | 'messages'>
+
 /** What is said: parts of a message of the user, or whole messages, such as results of tools. */
 export type ChatContent = string | ContentPart | Message
 
 interface State {
+  readonly model: QwenVL
   readonly history: readonly NormalisedMessage[]
   readonly defaults: TurnOptions
   readonly pictures: PictureMemory
 }
 
+export interface SaveOptions {
+  /** Keep the KV memory too. Default false. */
+  readonly kv?: boolean
+  /** Stops saving. */
+  readonly signal?: AbortSignal
+}
+
 export class Chat {
+  /** What answers. A chat does not dispose of it. */
+  readonly model: QwenVL
   readonly #maker: Answerer
   readonly #defaults: TurnOptions
   #history: readonly NormalisedMessage[]
@@ -39,7 +55,8 @@ export class Chat {
   /** Turns that have not ended. */
   readonly #running = new Set<GenerationStream<RunResult>>()
 
-  private constructor(maker: Answerer, { history, defaults, pictures }: State) {
+  private constructor(maker: Answerer, { model, history, defaults, pictures }: State) {
+    this.model = model
     this.#maker = maker
     this.#history = history
     this.#defaults = defaults
@@ -47,7 +64,7 @@ export class Chat {
   }
 
   /** @internal Use `QwenVL.createChat()`. */
-  static begin(maker: Answerer, options: ChatOptions): Chat {
+  static begin(model: QwenVL, maker: Answerer, options: ChatOptions): Chat {
     if (typeof options !== 'object' || options === null)
       throw invalidArgument('options', 'an object', options)
     const { system, messages = [], ...defaults } = options
@@ -55,22 +72,20 @@ export class Chat {
     const opening: readonly Message[] = system === undefined ? [] : [{ role: 'system', content: system }]
     const all = [...opening, ...(messages as readonly Message[])]
     return new Chat(maker, {
+      model,
       history: all.length > 0 ? normaliseMessages(all) : [],
       defaults: checkTurnOptions(defaults),
       pictures: new WeakMap(),
     })
   }
 
-  /** @internal Use `QwenVL.loadChat()`. */
-  static async load(
-    maker: Answerer,
-    file: string,
-    options: Omit<ChatOptions, 'system' | 'messages'>,
-  ): Promise<Chat> {
-    const defaults = checkTurnOptions(options)
+  /** @internal Use `QwenVL.loadChat()`. @param defaults As `checkTurnOptions` lets them through. */
+  static async load(model: QwenVL, maker: Answerer, file: ChatFile, defaults: TurnOptions): Promise<Chat> {
     const pictures: PictureMemory = new WeakMap()
-    const history = await readChatFile(file, maker, pictures)
-    return new Chat(maker, { history, defaults, pictures })
+    const history = messagesOf(file, maker, pictures)
+    const { path, stateOffset } = file
+    if (stateOffset !== undefined) await takeState(maker, path, stateOffset)
+    return new Chat(maker, { model, history, defaults, pictures })
   }
 
   /** Messages so far, the answers included. */
@@ -116,6 +131,7 @@ export class Chat {
    */
   fork(): Chat {
     return new Chat(this.#maker, {
+      model: this.model,
       history: this.#history,
       defaults: this.#defaults,
       pictures: this.#pictures,
@@ -125,9 +141,13 @@ export class Chat {
   /**
    * Writes the conversation with its pictures and videos as the model saw them, for `QwenVL.loadChat()`; its options are
    * not part of it. Waits for turns that have not ended. An existing file is replaced at once or not at all.
-   * @throws ImageError, VideoError for media that were never read; ChatFileError CHAT_NOT_WRITABLE; AbortError
+   *
+   * `kv` keeps what was computed too, and computes what was not: a loaded chat then answers at once. That takes some 30 kB
+   * (2B) to 150 kB (8B) for each token, less with `cacheType: 'q8_0'`; of hybrid models also 20 to 150 MB for each state.
+   * @throws ImageError, VideoError for media that were never read; ChatFileError CHAT_NOT_WRITABLE; AbortError; with `kv`
+   *   whatever a turn throws
    */
-  async save(file: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async save(file: string, { signal, kv = false }: SaveOptions = {}): Promise<SavedChat> {
     if (typeof file !== 'string' || file === '') throw invalidArgument('file', 'a path', file)
     await abortable(Promise.allSettled([...this.#running].map(({ result }) => result)), signal)
     const history = this.#history
@@ -136,9 +156,17 @@ export class Chat {
     )
     const prepared = await readMedia(this.#maker, media, signal, this.#pictures)
     const byPart = new Map(media.map((part, index) => [part, prepared[index]]))
-    await writeChatFile(file, this.#maker, history, (part) => byPart.get(part), signal)
+    const maker = this.#maker
+    const keep = (path: string) =>
+      maker.requests.run('save', ignore, () =>
+        appendState(maker, path, history, this.#defaults, this.#pictures, signal),
+      )
+    return writeChatFile(file, maker, history, (part) => byPart.get(part), signal, kv ? keep : undefined)
   }
 }
+
+/** Saving has no parts. */
+const ignore = () => undefined
 
 /** A message of the user, or messages that were given whole. @throws InvalidArgumentError */
 function saidBy(content: ChatContent | readonly ChatContent[]): NormalisedMessage[] {

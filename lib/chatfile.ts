@@ -1,23 +1,27 @@
 /**
- * The file of a saved chat: its messages with token ids, and media as the model saw them, with their identities.
+ * The file of a saved chat: its messages with token ids, and media as the model saw them, with their identities; and what
+ * was computed of it.
  *
- * Layout: 8 bytes `QVLCHAT` and a newline; the version and the length of the JSON, 32 bits each, little-endian; the JSON;
- * the bytes of media, one after the other; SHA-256 of all that. In the JSON an array stands as the place of its bytes.
+ * Layout: 8 bytes `QVLCHAT` and a newline; little-endian the version and the length of the JSON, 32 bits each, and of the
+ * media, 64 bits; the JSON; the bytes of media, one after the other; SHA-256 of all that; what the engine appended. In the
+ * JSON an array stands as the place of its bytes.
  */
 import { createHash } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isFloat32Array, isInt32Array } from 'node:util/types'
 import type { Answerer } from './answer'
 import { ChatFileError, QwenVLError, throwIfAborted } from './errors'
+import type { LoadOptions } from './options'
 import { imageEmbedding, videoEmbedding } from './prompt/messages'
 import type { NormalisedMessage, NormalisedPart } from './prompt/normalise'
 import type { MediaPart, PictureMemory, PreparedMedium } from './reading'
+import type { KeptState } from './state'
 
 const magic = Buffer.from('QVLCHAT\n')
-const version = 1
-const headerBytes = magic.length + 8
+const version = 2
+const headerBytes = magic.length + 16
 const checksumBytes = 32
 /** Hashed at a time: longer ones would hold the event loop. */
 const sliceBytes = 1 << 20
@@ -31,8 +35,28 @@ interface Belonging {
   readonly vocabSize: number
 }
 
-interface Content extends Belonging {
+export interface Content extends Belonging {
   readonly messages: readonly SavedMessage[]
+  /** What the model was loaded with. */
+  readonly load: LoadOptions
+  /** What was computed follows. */
+  readonly state?: true
+}
+
+/** A chat file that was read and is whole. */
+export interface ChatFile {
+  readonly path: string
+  readonly content: Content
+  /** Where in it lies what was computed; undefined: it has none. */
+  readonly stateOffset: number | undefined
+}
+
+/** What was written. */
+export interface SavedChat {
+  /** Size of the file. */
+  readonly bytes: number
+  /** With `kv`: what of these is the KV memory. */
+  readonly kv?: KeptState
 }
 
 type SavedMessage = Omit<NormalisedMessage, 'parts'> & { readonly parts: readonly SavedPart[] }
@@ -40,16 +64,22 @@ type SavedPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: MediaPart['type']; readonly cache?: string; readonly medium: PreparedMedium }
 
-/** @throws ChatFileError CHAT_NOT_WRITABLE, AbortError */
+/**
+ * @param appendState Adds what was computed to the file.
+ * @throws ChatFileError CHAT_NOT_WRITABLE, AbortError
+ */
 export async function writeChatFile(
   path: string,
   maker: Answerer,
   messages: readonly NormalisedMessage[],
   preparedOf: (part: MediaPart) => PreparedMedium | undefined,
   signal: AbortSignal | undefined,
-): Promise<void> {
+  appendState?: (path: string) => Promise<KeptState>,
+): Promise<SavedChat> {
   const content: Content = {
     ...belongingOf(maker),
+    load: maker.reload,
+    ...(appendState && { state: true }),
     messages: messages.map((message) => ({
       ...message,
       parts: message.parts.map((part) => savedPart(part, preparedOf)),
@@ -71,6 +101,7 @@ export async function writeChatFile(
   magic.copy(header)
   header.writeUInt32LE(version, magic.length)
   header.writeUInt32LE(json.length, magic.length + 4)
+  header.writeBigUInt64LE(BigInt(offset), magic.length + 8)
   const temporary = `${path}.${process.pid}.new`
   try {
     const handle = await open(temporary, 'w')
@@ -80,7 +111,10 @@ export async function writeChatFile(
     } finally {
       await handle.close()
     }
+    const kv = await appendState?.(temporary)
+    const { size: bytes } = await stat(temporary)
     await rename(temporary, path)
+    return { bytes, ...(kv && { kv }) }
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)
     if (QwenVLError.isInstance(error)) throw error
@@ -92,26 +126,29 @@ export async function writeChatFile(
   }
 }
 
+/** @throws ChatFileError FILE_NOT_FOUND, CHAT_CORRUPT, CHAT_FOREIGN */
+export async function readChatFile(path: string): Promise<ChatFile> {
+  const handle = await open(path).catch((error: unknown) => {
+    throw unreadable(path, error)
+  })
+  try {
+    return await contentOf(handle, path)
+  } catch (error) {
+    throw QwenVLError.isInstance(error) ? error : unreadable(path, error)
+  } finally {
+    await handle.close()
+  }
+}
+
 /**
- * The messages of a saved chat; `memory` gets their media.
- * @throws ChatFileError FILE_NOT_FOUND, CHAT_CORRUPT, CHAT_FOREIGN
+ * The messages of a chat, for a model of its kind; `memory` gets their media.
+ * @throws ChatFileError CHAT_CORRUPT, CHAT_FOREIGN
  */
-export async function readChatFile(
-  path: string,
+export function messagesOf(
+  { path, content }: ChatFile,
   maker: Answerer,
   memory: PictureMemory,
-): Promise<NormalisedMessage[]> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    throw new ChatFileError(
-      'FILE_NOT_FOUND',
-      `The chat ${path} cannot be read: ${(error as Error).message}.`,
-      {
-        cause: error,
-        details: { path },
-      },
-    )
-  })
-  const content = await contentOf(bytes, path)
+): NormalisedMessage[] {
   const { generation, vocabSize } = belongingOf(maker)
   if (content.generation !== generation || content.vocabSize !== vocabSize) {
     throw foreign(
@@ -130,33 +167,50 @@ export async function readChatFile(
   }
 }
 
-async function contentOf(bytes: Buffer, path: string): Promise<Content> {
-  if (bytes.length < headerBytes + checksumBytes || !bytes.subarray(0, magic.length).equals(magic)) {
-    if (bytes.length > 0 && magic.subarray(0, bytes.length).equals(bytes.subarray(0, magic.length)))
-      throw corrupt(path)
+async function contentOf(handle: FileHandle, path: string): Promise<ChatFile> {
+  const { size } = await handle.stat()
+  const header = await readAt(handle, 0, Math.min(size, headerBytes))
+  if (!header.subarray(0, magic.length).equals(magic.subarray(0, Math.min(magic.length, size))) || size === 0)
     throw foreign(path, 'is no chat that save() wrote')
-  }
-  const found = bytes.readUInt32LE(magic.length)
+  if (header.length < headerBytes) throw corrupt(path)
+  const found = header.readUInt32LE(magic.length)
   if (found !== version)
     throw foreign(
       path,
       `has version ${found}, this package reads version ${version}: use the one that wrote it`,
     )
-  const end = bytes.length - checksumBytes
+  const media = headerBytes + header.readUInt32LE(magic.length + 4)
+  const end = media + Number(header.readBigUInt64LE(magic.length + 8))
+  if (end + checksumBytes > size) throw corrupt(path)
+  const bytes = await readAt(handle, 0, end + checksumBytes)
   const hash = createHash('sha256')
   for (let start = 0; start < end; start += sliceBytes) {
     hash.update(bytes.subarray(start, Math.min(start + sliceBytes, end)))
     await nextTurn()
   }
   if (!hash.digest().equals(bytes.subarray(end))) throw corrupt(path)
-  const media = headerBytes + bytes.readUInt32LE(magic.length + 4)
+  let content: Content
   try {
-    return JSON.parse(bytes.toString('utf8', headerBytes, media), (_, value: unknown) =>
+    content = JSON.parse(bytes.toString('utf8', headerBytes, media), (_, value: unknown) =>
       isPlace(value) ? storedAt(bytes.subarray(media, end), value) : value,
     ) as Content
   } catch (error) {
     throw corrupt(path, error)
   }
+  if (!content.state && size > bytes.length) throw corrupt(path)
+  return { path, content, stateOffset: content.state && bytes.length }
+}
+
+/** Less where the file became shorter meanwhile. */
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await handle.read(buffer, done, length - done, position + done)
+    if (bytesRead === 0) return buffer.subarray(0, done)
+    done += bytesRead
+  }
+  return buffer
 }
 
 function savedPart(
@@ -231,6 +285,11 @@ function typeOf(value: ArrayBufferView): keyof typeof arrays {
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
+function unreadable(path: string, cause: unknown): ChatFileError {
+  const message = `The chat ${path} cannot be read: ${(cause as Error).message}.`
+  return new ChatFileError('FILE_NOT_FOUND', message, { cause, details: { path } })
 }
 
 function corrupt(path: string, cause?: unknown): ChatFileError {

@@ -172,6 +172,8 @@ export function fromNative(error: { code: string; message: string; detail?: stri
     case 'PROJECTOR_MISMATCH':
     case 'PROJECTOR_MISSING':
       return new UnsupportedModelError(code, error.message, options)
+    case 'CHAT_NOT_WRITABLE':
+      return new ChatFileError(code, error.message, options)
     case 'FILE_NOT_FOUND':
     case 'NOT_GGUF':
     case 'GGUF_TRUNCATED':

@@ -6,7 +6,7 @@ import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './err
 import type { SamplingDefaults } from './generations'
 import { adapterScales } from './lora'
 import type { LoraAdapter } from './lora'
-import type { GenerateOptions } from './options'
+import type { GenerateOptions, LoadOptions } from './options'
 import type { PreparedPrompt } from './conversation'
 import type { Requests } from './requests'
 import { Spent } from './spent'
@@ -23,6 +23,10 @@ export interface Generator {
   readonly requests: Requests
   /** Those that the model was loaded with. */
   readonly adapters: readonly LoraAdapter[]
+  /** What a saved chat needs to load the same model again. */
+  readonly reload: LoadOptions
+  /** Names all that decides what is computed of a prompt: files, settings, this build. */
+  readonly stateIdentity: () => Promise<string>
 }
 
 /** What was generated, not yet read. */

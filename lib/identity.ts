@@ -1,17 +1,31 @@
-/** What names a vision encoder: equal for equal content, wherever its file lies and whenever it was written. */
+/** What names a model: equal for equal content, wherever its files lie and whenever they were written. */
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { addon } from './engine/binding'
 import type { GgufFile } from './engine/binding'
+import { inspectGguf } from './engine/engine'
 
 /** So much of each tensor is read: training changes all of them, and reading all bytes would take seconds. */
 const sampleBytes = 4096
 
 /**
- * SHA-256, hexadecimal, of a projector's size, its header and the beginning of every tensor; of this build, whose edits to
+ * SHA-256, hexadecimal, of what decides about the numbers that are computed: every file's identity, and `settings`.
+ * @throws ModelLoadError for a file that cannot be read any more
+ */
+export async function identityOfAll(
+  paths: readonly string[],
+  settings: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(settings))
+  for (const path of paths) hash.update(await fileIdentity(path, await inspectGguf(path), {}))
+  return hash.digest('hex')
+}
+
+/**
+ * SHA-256, hexadecimal, of a GGUF file's size, its header and the beginning of every tensor; of this build, whose edits to
  * llama.cpp decide what is computed; and of `settings` that do so too.
  */
-export async function encoderIdentity(
+export async function fileIdentity(
   path: string,
   { fileBytes, tensors }: GgufFile,
   settings: Readonly<Record<string, string>>,

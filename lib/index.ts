@@ -16,7 +16,9 @@ export type { EngineWarning } from './engine/engine'
 export type { ImageCost, VideoCost } from './encoding'
 export type { Estimate } from './estimate'
 export { Chat } from './chat'
-export type { ChatContent, ChatOptions } from './chat'
+export type { ChatContent, ChatOptions, LoadedChatOptions, SaveOptions } from './chat'
+export type { SavedChat } from './chatfile'
+export type { KeptState } from './state'
 export { GenerationStream } from './stream'
 export type {
   FinishReason,

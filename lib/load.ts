@@ -10,11 +10,12 @@ import type { EngineWarning } from './engine/engine'
 import { throwIfAborted } from './errors'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
 import type { Generation } from './generations'
-import { encoderIdentity } from './identity'
+import { fileIdentity, identityOfAll } from './identity'
 import { temporalPatch } from './media/videosampling'
 import { localFiles } from './models/local'
 import type { LoadOptions } from './options'
 import { ChatTemplate } from './prompt/template'
+import { rememberedOptions } from './reload'
 import { Requests } from './requests'
 import { checkModelNumbers, checkProjectorTensors } from './soundness'
 
@@ -65,7 +66,7 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
       cacheDirBytes: checked.cacheDirBytes ?? defaultCacheDirBytes,
       encoderIdentity:
         mmproj !== undefined && projector && cacheDir
-          ? await encoderIdentity(mmproj, projector, { flashAttention })
+          ? await fileIdentity(mmproj, projector, { flashAttention })
           : '',
       adapters: lora.map(({ path }) => resolve(path)),
     },
@@ -85,6 +86,21 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
         .map(({ id }) => id),
       sampling: generation.sampling,
       adapters: lora,
+      reload: rememberedOptions(checked),
+      stateIdentity: once(() => {
+        const { encoderWeights, decoderDevice } = engine.info
+        const { cacheType = 'f16', batchSize = defaultBatchSize } = checked
+        const exactly = checked.deterministic && { decoderDevice, batchSize, parallel }
+        return identityOfAll(
+          [model, ...(mmproj === undefined ? [] : [mmproj]), ...lora.map(({ path }) => path)],
+          {
+            cacheType,
+            flashAttention,
+            encoderWeights,
+            exactly,
+          },
+        )
+      }),
       requests: new Requests(engine.info.description, parallel + (checked.maxQueue ?? defaultQueue)),
       options: checked,
     }
@@ -113,6 +129,16 @@ function measuredEncoder(
     frame: affordablePixels(shape, bytes, temporalPatch),
   }
   return { ...shape, affordable }
+}
+
+/** Asked for again if it failed. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () =>
+    (made ??= make().catch((error: unknown) => {
+      made = undefined
+      throw error
+    }))
 }
 
 function emitWarning({ code, message }: EngineWarning): void {

@@ -4,7 +4,8 @@ import type { Answerer } from './answer'
 import { Batch } from './batch'
 import type { BatchEntry, BatchOptions } from './batch'
 import { Chat } from './chat'
-import type { ChatOptions } from './chat'
+import type { ChatOptions, LoadedChatOptions } from './chat'
+import { readChatFile } from './chatfile'
 import { countPromptTokens, preparePrompt } from './conversation'
 import type { PreparedPrompt } from './conversation'
 import { embedClip, embedPicture, measureClip, measurePicture } from './encoding'
@@ -15,8 +16,9 @@ import { invalidArgument, throwIfAborted } from './errors'
 import { infoOf } from './info'
 import type { ModelInfo } from './info'
 import { loadAnswerer } from './load'
+import { reloadOptions } from './reload'
 import { pull } from './models/pull'
-import { checkGenerateOptions, checkLoadOptions, checkRunOptions } from './options'
+import { checkGenerateOptions, checkLoadOptions, checkRunOptions, checkTurnOptions } from './options'
 import type { GenerateOptions, LoadOptions, RunOptions } from './options'
 import type { OutputSchema, ValueOf } from './output/schema'
 import type { ContentPart, ImageEmbedding, MessagesInput, VideoEmbedding } from './prompt/messages'
@@ -155,7 +157,28 @@ export class QwenVL implements AsyncDisposable {
 
   /** Starts a conversation that remembers its turns. @throws InvalidArgumentError */
   createChat(options: ChatOptions = {}): Chat {
-    return Chat.begin(this.#maker, options)
+    return Chat.begin(this, this.#maker, options)
+  }
+
+  /**
+   * Loads the model that a saved chat names, and goes on with the chat. `chat.model` is the model.
+   * @param options Defaults for every turn; `load` says what to load otherwise than the chat's model was, e.g. where the
+   *   file is now.
+   * @throws like `load()` and `loadChat()` of a model
+   */
+  static async loadChat(
+    file: string,
+    { load = {}, ...options }: LoadedChatOptions & { readonly load?: LoadOptions } = {},
+  ): Promise<Chat> {
+    const defaults = checkTurnOptions(options)
+    const saved = await readChatFile(file)
+    const model = await QwenVL.load(reloadOptions(saved.content.load, load))
+    try {
+      return await Chat.load(model, model.#maker, saved, defaults)
+    } catch (error) {
+      await model.dispose()
+      throw error
+    }
   }
 
   /**
@@ -163,8 +186,9 @@ export class QwenVL implements AsyncDisposable {
    * @param options Defaults for every turn, which the file has not.
    * @throws ChatFileError FILE_NOT_FOUND, CHAT_CORRUPT, CHAT_FOREIGN; InvalidArgumentError
    */
-  async loadChat(file: string, options: Omit<ChatOptions, 'system' | 'messages'> = {}): Promise<Chat> {
-    return Chat.load(this.#maker, file, options)
+  async loadChat(file: string, options: LoadedChatOptions = {}): Promise<Chat> {
+    const defaults = checkTurnOptions(options)
+    return Chat.load(this, this.#maker, await readChatFile(file), defaults)
   }
 
   /**

@@ -17,8 +17,8 @@ import type {
   VideoReport,
 } from './stream'
 
-/** What was asked for: `chat()` or `stream()`; `run()` or `runStream()`; a turn of a `Chat`; an embedding. */
-export type RequestKind = 'answer' | 'run' | 'turn' | 'embedding'
+/** What was asked for: `chat()` or `stream()`; `run()` or `runStream()`; a turn of a `Chat`, or its KV memory; an embedding. */
+export type RequestKind = 'answer' | 'run' | 'turn' | 'save' | 'embedding'
 
 /** What subscribers of the tracing channel `qwenvl-native:request` get: the same object from start to end. */
 export interface RequestTrace {

@@ -236,6 +236,30 @@ export interface EncodeRequest {
   readonly count: number
 }
 
+/** Appends to a file what is computed of a prompt. */
+export interface SaveStateRequest {
+  readonly kind: 'saveState'
+  readonly id: number
+  readonly priority: number
+  readonly segments: readonly Segment[]
+  readonly adapters: Float32Array
+  readonly path: string
+  /** Names all that decides what is computed. */
+  readonly identity: string
+}
+
+/** Takes what was appended at `offset`, if it is whole and of this identity. */
+export interface RestoreStateRequest {
+  readonly kind: 'restoreState'
+  readonly id: number
+  readonly priority: number
+  readonly path: string
+  readonly offset: number
+  readonly identity: string
+}
+
+export type EngineRequest = GenerateRequest | EncodeRequest | SaveStateRequest | RestoreStateRequest
+
 /** Wall-clock milliseconds of the phases of one request. */
 export interface NativeTimings {
   readonly queueMs: number
@@ -281,6 +305,13 @@ export type EngineEvent = { readonly engine: number } & (
       readonly encodeMs: number
     }
   | {
+      readonly type: 'state'
+      readonly request: number
+      /** That are in the file now, or back from it; 0: none. And their bytes in it. */
+      readonly tokens: number
+      readonly bytes: number
+    }
+  | {
       readonly type: 'text'
       readonly request: number
       readonly text: string
@@ -312,7 +343,7 @@ export type EngineEvent = { readonly engine: number } & (
 /** One loaded model with its thread. Every method returns at once; results come as events. */
 export interface NativeEngine {
   readonly id: number
-  submit(request: GenerateRequest | EncodeRequest): void
+  submit(request: EngineRequest): void
   cancel(request: number): void
   /** Credit: `events` text events of `request` were consumed. Past 256 unconsumed ones the request is parked. */
   acknowledge(request: number, events: number): void

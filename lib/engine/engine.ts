@@ -4,12 +4,11 @@ import { whenAborted } from '../abort'
 import { AbortError, QwenVLError, fromNative, throwIfAborted } from '../errors'
 import { addon } from './binding'
 import type {
-  EncodeRequest,
   EngineEvent,
   EngineInfo,
   EngineParams,
+  EngineRequest,
   EngineStats,
-  GenerateRequest,
   GgufFile,
   LogLine,
   NativeAddon,
@@ -19,6 +18,9 @@ import { backendFolder } from './platform'
 
 /** Native work in flight gets this long to stop when the process exits. */
 const exitDeadlineMs = 5000
+
+/** Of each kind of request. */
+type WithoutId<Request> = Request extends unknown ? Omit<Request, 'id'> : never
 
 type RequestEvent = Extract<EngineEvent, { readonly request: number }>
 
@@ -207,10 +209,7 @@ export class Engine {
   }
 
   /** Starts a request; `onEvent` hears its events in order, the last is one `end` or `error`. */
-  submit(
-    request: Omit<GenerateRequest, 'id'> | Omit<EncodeRequest, 'id'>,
-    onEvent: (event: RequestEvent) => void,
-  ): SubmittedRequest {
+  submit(request: WithoutId<EngineRequest>, onEvent: (event: RequestEvent) => void): SubmittedRequest {
     this.#throwIfDisposed()
     const id = this.#nextRequest++
     callNative(() => this.#native.submit({ ...request, id }))

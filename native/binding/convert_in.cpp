@@ -101,16 +101,22 @@ std::vector<int32_t> integers(const Napi::Object & object, const char * name) {
     return elements<int32_t>(object.Get(name), napi_int32_array, name, "an Int32Array");
 }
 
-ImageSegment image(const Napi::Object & object, bool with_positions) {
+// What is wanted of a picture beside its identity.
+enum class Wanted { pixels, pixels_and_positions, positions };
+
+ImageSegment image(const Napi::Object & object, Wanted wanted) {
     ImageSegment segment;
     segment.count = integer(object, "count", 1, 1 << 24);
     segment.hash = text(object, "hash");
-    if (with_positions) {
+    if (wanted != Wanted::pixels) {
         segment.order = object.Has("order") ? integer(object, "order", 0, 1 << 16) : 0;
         segment.positions = integers(object, "positions");
         if (segment.positions.size() != static_cast<size_t>(segment.count) * 3) {
             refuse("positions", "an Int32Array of 3 × count elements");
         }
+    }
+    if (wanted == Wanted::positions) {
+        return segment;
     }
     if (object.Has("embedding")) {
         segment.embedding = elements<float>(object.Get("embedding"), napi_float32_array, "embedding", "a Float32Array");
@@ -130,7 +136,7 @@ ImageSegment image(const Napi::Object & object, bool with_positions) {
     return segment;
 }
 
-Segment segment(const Napi::Value & value) {
+Segment segment(const Napi::Value & value, Wanted of_picture) {
     if (!value.IsObject()) {
         refuse("segments", "an array of objects");
     }
@@ -138,7 +144,24 @@ Segment segment(const Napi::Value & value) {
     if (object.Has("tokens")) {
         return TextSegment{integers(object, "tokens"), integer(object, "position", 0, 1 << 30)};
     }
-    return image(object, true);
+    return image(object, of_picture);
+}
+
+std::vector<Segment> segments(const Napi::Object & object, Wanted of_pictures) {
+    const Napi::Value value = object.Get("segments");
+    if (!value.IsArray()) {
+        refuse("segments", "an array");
+    }
+    const auto array = value.As<Napi::Array>();
+    std::vector<Segment> found;
+    for (uint32_t i = 0; i < array.Length(); i++) {
+        found.push_back(segment(array.Get(i), of_pictures));
+    }
+    return found;
+}
+
+std::vector<float> scales(const Napi::Object & object) {
+    return elements<float>(object.Get("adapters"), napi_float32_array, "adapters", "a Float32Array");
 }
 
 ThoughtParams thought(const Napi::Value & value) {
@@ -159,21 +182,14 @@ ThoughtParams thought(const Napi::Value & value) {
 
 GenerateParams generate(const Napi::Object & object) {
     GenerateParams params{};
-    const Napi::Value segments = object.Get("segments");
-    if (!segments.IsArray()) {
-        refuse("segments", "an array");
-    }
-    const auto array = segments.As<Napi::Array>();
-    for (uint32_t i = 0; i < array.Length(); i++) {
-        params.segments.push_back(segment(array.Get(i)));
-    }
+    params.segments = segments(object, Wanted::pixels_and_positions);
     params.position = integer(object, "position", 0, 1 << 30);
     params.max_tokens = integer(object, "maxTokens", 0, kMaxInt);
     params.stop_tokens = integers(object, "stopTokens");
     params.stop = texts(object, "stop");
     params.logprobs = integer(object, "logprobs", -1, kMaxInt);
     params.pad_token = integer(object, "padToken", -1, kMaxInt);
-    params.adapters = elements<float>(object.Get("adapters"), napi_float32_array, "adapters", "a Float32Array");
+    params.adapters = scales(object);
     params.sampling = {real(object, "temperature"),
                        integer(object, "topK", 0, kMaxInt),
                        real(object, "topP"),
@@ -189,6 +205,24 @@ GenerateParams generate(const Napi::Object & object) {
         refuse("repetitionPenalty", "above 0");
     }
     return params;
+}
+
+constexpr double kMaxSafeInteger = 9007199254740991.0;
+
+RequestParams request_params(const Napi::Object & object) {
+    const std::string kind = text(object, "kind");
+    if (kind == "encode") {
+        return EncodeParams{image(object, Wanted::pixels)};
+    }
+    if (kind == "saveState") {
+        return SaveStateParams{segments(object, Wanted::positions), scales(object), text(object, "path"),
+                               text(object, "identity")};
+    }
+    if (kind == "restoreState") {
+        return RestoreStateParams{text(object, "path"), integer<uint64_t>(object, "offset", 0, kMaxSafeInteger),
+                                  text(object, "identity")};
+    }
+    return generate(object);
 }
 
 }  // namespace
@@ -232,13 +266,9 @@ EngineParams engine_params(const Napi::Object & object) {
 }
 
 std::shared_ptr<Request> request(const Napi::Object & object) {
-    constexpr double kMaxSafeInteger = 9007199254740991.0;
     const auto id = integer<int64_t>(object, "id", 1, kMaxSafeInteger);
     const int priority = integer(object, "priority", -1000000, 1000000);
-    if (text(object, "kind") == "encode") {
-        return std::make_shared<Request>(id, EncodeParams{image(object, false)}, priority);
-    }
-    return std::make_shared<Request>(id, generate(object), priority);
+    return std::make_shared<Request>(id, request_params(object), priority);
 }
 
 }  // namespace qvl

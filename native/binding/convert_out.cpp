@@ -104,6 +104,11 @@ struct EventWriter {
         object.Set("data", data);
         object.Set("encodeMs", event.encode_ms);
     }
+    void operator()(const StateKept & event) const {
+        object.Set("type", "state");
+        object.Set("tokens", event.tokens);
+        object.Set("bytes", static_cast<double>(event.bytes));
+    }
     void operator()(const TextDelta & event) const {
         object.Set("type", "text");
         object.Set("text", event.text);

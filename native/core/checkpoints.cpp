@@ -57,8 +57,7 @@ void Checkpoints::save(llama_context * ctx, llama_seq_id id, size_t items) {
     }
     truncate(items - 1);
     if (copies_.size() == kMostCopies) {
-        const auto passing =
-            std::find_if(copies_.begin(), copies_.end(), [](const Checkpoint & c) { return !c.lasting; });
+        const auto passing = std::find_if(copies_.begin(), copies_.end(), [](const Copy & c) { return !c.lasting; });
         copies_.erase(passing != copies_.end() ? passing : copies_.begin());
     }
     try {
@@ -81,7 +80,7 @@ size_t Checkpoints::latest(size_t items) const {
 
 bool Checkpoints::restore(llama_context * ctx, llama_seq_id id, size_t items) const {
     const auto found =
-        std::find_if(copies_.begin(), copies_.end(), [items](const Checkpoint & copy) { return copy.items == items; });
+        std::find_if(copies_.begin(), copies_.end(), [items](const Copy & copy) { return copy.items == items; });
     return found != copies_.end() && llama_state_seq_set_data_ext(ctx, found->state->data(), found->state->size(), id,
                                                                   kStateOnly) == found->state->size();
 }
@@ -92,7 +91,7 @@ void Checkpoints::share(const Checkpoints & other, size_t items) {
 }
 
 void Checkpoints::truncate(size_t items) {
-    const auto keeps = [items](const Checkpoint & copy) { return copy.items <= items; };
+    const auto keeps = [items](const Copy & copy) { return copy.items <= items; };
     copies_.erase(std::find_if_not(copies_.begin(), copies_.end(), keeps), copies_.end());
 }
 

@@ -8,12 +8,19 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace qvl {
 
 class Checkpoints {
   public:
+    struct Copy {
+        size_t items;
+        bool lasting;
+        std::shared_ptr<const std::vector<uint8_t>> state;  // sequences that share a prefix share its copies
+    };
+
     // Chooses where copies are made while `prompt` is decoded: after its pictures, so that other questions about them
     // are quick, and before its last control token, from where on the next turn may differ (thoughts are left out).
     void plan(const std::vector<SequenceItem> & prompt, const llama_vocab * vocab);
@@ -32,19 +39,18 @@ class Checkpoints {
     // Forgets copies that have seen more than `items`.
     void truncate(size_t items);
 
+    const std::vector<Copy> & copies() const { return copies_; }
+    // Those of another context; the places are planned anew.
+    void take(std::vector<Copy> copies) { copies_ = std::move(copies); }
+
   private:
     struct Place {
         size_t items;
         bool lasting;  // behind a picture: other questions about it come back here, however long the chat became
     };
-    struct Checkpoint {
-        size_t items;
-        bool lasting;
-        std::shared_ptr<const std::vector<uint8_t>> state;  // sequences that share a prefix share its copies
-    };
 
-    std::vector<Place> places_;       // ascending
-    std::vector<Checkpoint> copies_;  // ascending
+    std::vector<Place> places_;  // ascending
+    std::vector<Copy> copies_;   // ascending
 };
 
 }  // namespace qvl

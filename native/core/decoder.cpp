@@ -20,7 +20,7 @@ Function * cpu_function(const char * name) {
 }
 
 // Attention alone: a sequence that is only kept costs no memory of its own.
-constexpr int kCaches = 28;
+constexpr int kCaches = 29;
 
 ggml_type cache_type(const std::string & name) {
     return name == "f32" ? GGML_TYPE_F32 : name == "q8_0" ? GGML_TYPE_Q8_0 : GGML_TYPE_F16;
@@ -44,7 +44,9 @@ int TokenBatch::add(const SequenceItem & item, int sequence, bool logits) {
 
 Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads)
     : model_(std::move(model)),
-      sequences_(params.parallel + (params.deterministic || model_->has_state() ? 0 : kCaches)) {
+      sequences_(params.deterministic || model_->has_state()
+                     ? params.parallel
+                     : std::min(params.parallel + kCaches, static_cast<int>(llama_max_parallel_sequences()))) {
     LogTail tail;
     llama_context_params options = llama_context_default_params();
     const int memories = params.deterministic ? params.parallel : 1;

@@ -215,8 +215,9 @@ void Engine::load_and_serve() {
         encoder = std::make_unique<Encoder>(*vision, *cache_, taking_turns, [this] { work_.notify(); }, log_sink());
     }
     const EventSink emit = [this](Event event) { this->emit(std::move(event)); };
-    Scheduler scheduler(params_, decoder, encoder.get(), taking_turns, queue_, standing_, emit,
-                        [this] { return closing_.load(); });
+    Scheduler scheduler(
+        params_, decoder, encoder.get(), taking_turns, queue_, standing_, emit, [this] { return closing_.load(); },
+        [this] { work_.notify(); });
     while (!closing_) {
         if (!scheduler.turn()) {
             work_.wait();

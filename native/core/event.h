@@ -76,6 +76,11 @@ struct EmbeddingReady {
     SharedRows rows;
     double encode_ms;
 };
+// Tokens of a prompt whose computed state is in a file now, or back from one; 0: none. Bytes in the file.
+struct StateKept {
+    int32_t tokens;
+    uint64_t bytes;
+};
 struct TextDelta {
     std::string text;
     std::vector<int32_t> tokens;
@@ -98,8 +103,8 @@ struct RequestError {
 
 struct Event {
     int64_t request;  // -1: the engine itself
-    std::variant<LoadProgress, Ready, LoadFailed, Closed, Warning, LogLine, ImageEncoded, EmbeddingReady, TextDelta,
-                 End, RequestError>
+    std::variant<LoadProgress, Ready, LoadFailed, Closed, Warning, LogLine, ImageEncoded, EmbeddingReady, StateKept,
+                 TextDelta, End, RequestError>
         body;
 };
 

@@ -4,9 +4,18 @@
 
 namespace qvl {
 
+namespace {
+
+constexpr int kScratch = 0;
+
+}  // namespace
+
 KvMemory::KvMemory(llama_context * ctx, const Model & model, KvShape shape)
     : ctx_(ctx), memory_(llama_get_memory(ctx)), vocab_(model.vocab()), recurrent_(model.has_state()), shape_(shape),
-      slots_(static_cast<size_t>(shape.sequences)) {}
+      has_scratch_(shape.sequences > static_cast<int>(llama_n_seq_max(ctx))),
+      slots_(static_cast<size_t>(shape.sequences)) {
+    slot(kScratch).open = has_scratch_;
+}
 
 int KvMemory::open(const std::vector<SequenceItem> & prompt) {
     const Source source = best_source(prompt, -1);
@@ -76,6 +85,79 @@ void KvMemory::drop_from(int id, int32_t position) {
     llama_memory_seq_rm(memory_, id, position, -1);
     slot(id).sequence.truncate(keep);
     slot(id).checkpoints.truncate(keep);
+}
+
+std::optional<StoredSequence> KvMemory::store(const std::vector<SequenceItem> & prompt) {
+    size_t items = 0;
+    int id = -1;
+    for (int each = 0; each < shape_.sequences; each++) {
+        const size_t common = at(each).cut_at(common_prefix(at(each).items(), prompt));
+        if (common > items && (has_scratch_ || common == at(each).size())) {
+            id = each;
+            items = common;
+        }
+    }
+    if (id < 0) {
+        return std::nullopt;
+    }
+    StoredSequence stored;
+    stored.items.assign(at(id).items().begin(), at(id).items().begin() + static_cast<std::ptrdiff_t>(items));
+    for (size_t i = 1; i <= items; i++) {
+        stored.batch_ends.push_back(at(id).batch_ended_at(i));
+    }
+    stored.copies = slot(id).checkpoints.copies();
+    stored.state = state_of(id, items);
+    return stored.state.empty() ? std::nullopt : std::make_optional(std::move(stored));
+}
+
+// Empty if it fails.
+std::vector<uint8_t> KvMemory::state_of(int id, size_t items) {
+    const int from = has_scratch_ ? kScratch : id;
+    if (has_scratch_) {
+        llama_memory_seq_cp(memory_, id, from, 0, at(id).position_after(items));
+    }
+    std::vector<uint8_t> state(llama_state_seq_get_size(ctx_, from));
+    const bool whole = llama_state_seq_get_data(ctx_, state.data(), state.size(), from) == state.size();
+    if (has_scratch_) {
+        llama_memory_seq_rm(memory_, from, -1, -1);
+    }
+    return whole ? state : std::vector<uint8_t>();
+}
+
+bool KvMemory::restore(const StoredSequence & stored) {
+    for (const auto & each : slots_) {
+        if (common_prefix(each.sequence.items(), stored.items) == stored.items.size()) {
+            return true;
+        }
+    }
+    const int id = oldest_closed(-1);
+    int64_t cells = 0;
+    for (const auto & item : stored.items) {
+        cells += item.cells;
+    }
+    if (id < 0 || cells > shape_.cells) {
+        return false;
+    }
+    forget(id);
+    while (free_cells() < cells) {
+        if (!forget_oldest()) {
+            return false;
+        }
+    }
+    if (llama_state_seq_set_data(ctx_, stored.state.data(), stored.state.size(), id) != stored.state.size() ||
+        llama_memory_seq_pos_max(memory_, id) != stored.items.back().position) {
+        forget(id);
+        return false;
+    }
+    for (size_t i = 0; i < stored.items.size(); i++) {
+        append(id, stored.items[i]);
+        if (stored.batch_ends[i]) {
+            slot(id).sequence.end_batch();
+        }
+    }
+    slot(id).checkpoints.take(stored.copies);
+    close(id);
+    return true;
 }
 
 int32_t KvMemory::cells_for(const std::vector<SequenceItem> & prompt) const {

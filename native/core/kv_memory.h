@@ -5,9 +5,11 @@
 #include "checkpoints.h"
 #include "model.h"
 #include "sequence.h"
+#include "state_file.h"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace qvl {
@@ -46,6 +48,11 @@ class KvMemory {
     // were before `position`: a recurrent state cannot be cut.
     void drop_from(int id, int32_t position);
 
+    // What some sequence holds of `prompt`, to be restored in another context. Nothing if that cannot be taken out.
+    std::optional<StoredSequence> store(const std::vector<SequenceItem> & prompt);
+    // Makes it a cache. False if there is no room for it now, or it is of another context than it says.
+    bool restore(const StoredSequence & stored);
+
     // Cells that `prompt` would take beyond those that are there already.
     int32_t cells_for(const std::vector<SequenceItem> & prompt) const;
     int32_t cells() const { return shape_.cells * (shape_.unified ? 1 : shape_.sequences); }
@@ -79,12 +86,15 @@ class KvMemory {
     void copy(int from, int to, size_t items);
     void cut(int id, size_t items);
     void forget(int id);
+    std::vector<uint8_t> state_of(int id, size_t items);
 
     llama_context * ctx_;
     llama_memory_t memory_;
     const llama_vocab * vocab_;
     const bool recurrent_;  // has a state that cannot be cut
     const KvShape shape_;
+    // A sequence for copies whose state is taken: llama.cpp leaves out those with numbers that it was not sized for.
+    const bool has_scratch_;
     std::shared_ptr<int32_t> used_ = std::make_shared<int32_t>(0);
     std::vector<Slot> slots_;
     uint64_t clock_ = 0;

@@ -101,4 +101,18 @@ struct EncodeParams {
     ImageSegment image;
 };
 
+// Keeps in a file what is computed of a prompt, for a model of this identity.
+struct SaveStateParams {
+    std::vector<Segment> segments;  // pictures by their hash alone
+    std::vector<float> adapters;
+    std::string path;  // appended to
+    std::string identity;
+};
+
+struct RestoreStateParams {
+    std::string path;
+    uint64_t offset;
+    std::string identity;
+};
+
 }  // namespace qvl

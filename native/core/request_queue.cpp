@@ -37,23 +37,30 @@ std::shared_ptr<Request> RequestQueue::take(int priority) {
 }
 
 std::vector<std::shared_ptr<Request>> RequestQueue::take_encodes() {
+    return take_all([](const RequestParams & params) { return std::holds_alternative<EncodeParams>(params); });
+}
+
+std::vector<std::shared_ptr<Request>> RequestQueue::take_states() {
+    return take_all([](const RequestParams & params) {
+        return std::holds_alternative<SaveStateParams>(params) || std::holds_alternative<RestoreStateParams>(params);
+    });
+}
+
+std::vector<std::shared_ptr<Request>> RequestQueue::take_all() {
+    return take_all([](const RequestParams &) { return true; });
+}
+
+std::vector<std::shared_ptr<Request>> RequestQueue::take_all(bool (*wanted)(const RequestParams &)) {
     const std::lock_guard<std::mutex> lock(mutex_);
     std::vector<std::shared_ptr<Request>> taken;
     for (auto each = waiting_.begin(); each != waiting_.end();) {
-        if (std::holds_alternative<EncodeParams>((*each)->params)) {
+        if (wanted((*each)->params)) {
             taken.push_back(*each);
             each = waiting_.erase(each);
         } else {
             ++each;
         }
     }
-    return taken;
-}
-
-std::vector<std::shared_ptr<Request>> RequestQueue::take_all() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::vector<std::shared_ptr<Request>> taken(waiting_.begin(), waiting_.end());
-    waiting_.clear();
     return taken;
 }
 

@@ -19,11 +19,15 @@ class RequestQueue {
     std::shared_ptr<Request> take(int priority);
     // Takes everything that only wants a picture encoded: it needs no sequence.
     std::vector<std::shared_ptr<Request>> take_encodes();
+    // Takes everything that only wants a computed state kept or restored.
+    std::vector<std::shared_ptr<Request>> take_states();
     std::vector<std::shared_ptr<Request>> take_all();
     bool empty() const;
     size_t size() const;
 
   private:
+    std::vector<std::shared_ptr<Request>> take_all(bool (*wanted)(const RequestParams &));
+
     mutable std::mutex mutex_;
     std::list<std::shared_ptr<Request>> waiting_;  // the next one first
 };

@@ -6,16 +6,19 @@
 namespace qvl {
 
 Scheduler::Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton,
-                     RequestQueue & queue, Standing & standing, const EventSink & emit, std::function<bool()> stopping)
+                     RequestQueue & queue, Standing & standing, const EventSink & emit, std::function<bool()> stopping,
+                     std::function<void()> wake)
     : params_(params), decoder_(decoder), baton_(baton), queue_(queue), standing_(standing),
       stopping_(std::move(stopping)),
       memory_(decoder.get(), decoder.model(), {decoder.sequences(), params.context_size, !params.deterministic}),
       roster_(params, decoder.model(), encoder, memory_, queue, emit), pictures_(encoder, emit),
-      budget_(params.step_ms, decoder.batch_size()), n_vocab_(llama_vocab_n_tokens(decoder.model().vocab())) {}
+      states_(memory_, emit, std::move(wake)), budget_(params.step_ms, decoder.batch_size()),
+      n_vocab_(llama_vocab_n_tokens(decoder.model().vocab())) {}
 
 void Scheduler::finish() {
     roster_.finish();
     pictures_.finish();
+    states_.finish();
     tell_standing();
 }
 
@@ -23,6 +26,7 @@ bool Scheduler::turn() {
     turns_++;
     roster_.end_cancelled();
     pictures_.serve(queue_);
+    states_.serve(queue_);
     roster_.admit();
     const bool text = compute(plan());
     const bool picture = compute_picture();

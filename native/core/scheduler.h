@@ -10,6 +10,7 @@
 #include "picture_requests.h"
 #include "request_queue.h"
 #include "roster.h"
+#include "state_requests.h"
 #include "step_budget.h"
 
 #include <functional>
@@ -19,9 +20,10 @@ namespace qvl {
 
 class Scheduler {
   public:
-    // `encoder` and `baton` may be nullptr: no pictures; no need to take turns with the encoder.
+    // `encoder` and `baton` may be nullptr: no pictures; no need to take turns with the encoder. `wake`, from any thread:
+    // there is something to do.
     Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton, RequestQueue & queue,
-              Standing & standing, const EventSink & emit, std::function<bool()> stopping);
+              Standing & standing, const EventSink & emit, std::function<bool()> stopping, std::function<void()> wake);
 
     // Ends what was cancelled, admits what waits, computes one step. False: nothing to do until something changes.
     bool turn();
@@ -63,6 +65,7 @@ class Scheduler {
     KvMemory memory_;
     Roster roster_;
     PictureRequests pictures_;
+    StateRequests states_;
     StepBudget budget_;
     const int n_vocab_;
     uint64_t turns_ = 0;

@@ -117,7 +117,7 @@ struct Running {
         engine->close();
         CHECK(engine->join(Clock::now() + std::chrono::seconds(30)));
     }
-    void submit(int64_t id, std::variant<GenerateParams, EncodeParams> request) {
+    void submit(int64_t id, RequestParams request) {
         engine->submit(std::make_shared<Request>(id, std::move(request)));
     }
 

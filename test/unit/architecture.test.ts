@@ -46,7 +46,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'grounding',
   ],
   adapters: ['root', 'errors'],
-  server: ['root', 'errors'],
+  server: ['root', 'errors', 'abort'],
   // Runs in a browser.
   'server/page': ['generations', 'grounding'],
   cli: ['root', 'errors', 'abort', 'prompt', 'models', 'server'],

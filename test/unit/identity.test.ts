@@ -2,14 +2,14 @@
 import { copyFileSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspectGguf } from '../../lib/engine/engine'
-import { encoderIdentity } from '../../lib/identity'
+import { fileIdentity } from '../../lib/identity'
 import { temporaryFolder } from '../support/errors'
 import { pair } from '../support/fixtures'
 
 const folder = temporaryFolder()
 const { mmproj } = pair('qwen2vl', 'f16')
 const identity = async (path: string, settings: Record<string, string> = {}) =>
-  encoderIdentity(path, await inspectGguf(path), settings)
+  fileIdentity(path, await inspectGguf(path), settings)
 
 test('a copy of another date is the same encoder', async () => {
   const copy = join(folder.path, 'copy.gguf')

@@ -1,0 +1,33 @@
+// A computed sequence behind the end of a file, to go on with after a restart: its items, its KV cells and copies of its
+// recurrent state. It only saves time: what is damaged, cut off or of another model is not there.
+#pragma once
+
+#include "checkpoints.h"
+#include "sequence.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qvl {
+
+// What of a sequence outlives its context.
+struct StoredSequence {
+    std::vector<SequenceItem> items;
+    std::vector<bool> batch_ends;  // one an item
+    std::vector<Checkpoints::Copy> copies;
+    std::vector<uint8_t> state;  // as llama.cpp writes it: cells with all axes of their positions
+};
+
+// Appends to a file, for a model of this identity, and returns the bytes; stops where `stop` says so. Throws Error
+// CHAT_NOT_WRITABLE.
+uint64_t append_state(const std::string & path, const std::string & identity, const StoredSequence & sequence,
+                      const std::function<bool()> & stop);
+
+// What was appended at `offset`, if it is whole and of this identity. `bytes`: of it in the file.
+std::optional<StoredSequence> read_state(const std::string & path, uint64_t offset, const std::string & identity,
+                                         uint64_t & bytes);
+
+}  // namespace qvl

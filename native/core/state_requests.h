@@ -1,0 +1,54 @@
+// Requests that keep what was computed of a prompt in a file, or take it back from one. The engine thread copies between
+// KV memory and bytes, a thread of its own does what waits for the disk.
+#pragma once
+
+#include "event.h"
+#include "kv_memory.h"
+#include "request_queue.h"
+#include "state_file.h"
+#include "thread.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace qvl {
+
+class StateRequests {
+  public:
+    // `wake` is called from the other thread when there is something to serve.
+    StateRequests(KvMemory & memory, const EventSink & emit, std::function<void()> wake);
+    ~StateRequests();
+
+    // Engine thread. Begins those that wait in `queue`, and puts into the KV memory what was read.
+    void serve(RequestQueue & queue);
+    // Engine thread. Waits for the file that is being written; ends the rest as cancelled.
+    void finish();
+
+  private:
+    struct Job {
+        std::shared_ptr<Request> request;
+        std::optional<StoredSequence> sequence;  // to be written, or as it was read
+        uint64_t bytes = 0;
+    };
+
+    void begin(Job job);
+    void work();
+    void do_job(Job & job);
+    void end(const Job & job, int32_t tokens, bool cancelled);
+
+    KvMemory & memory_;
+    const EventSink & emit_;
+    const std::function<void()> wake_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Job> jobs_;
+    std::vector<Job> read_;
+    bool stopping_ = false;
+    Thread thread_;  // from the first request on
+};
+
+}  // namespace qvl
