@@ -4,6 +4,8 @@
  */
 import type { GgufHeader } from './engine/binding'
 import type { Generation, SamplingDefaults } from './generations'
+import { utilsBounds } from './media/geometry'
+import type { LoadOptions } from './options'
 
 const samplingKeys = {
   temperature: ['temp', 0, Infinity],
@@ -13,19 +15,32 @@ const samplingKeys = {
   repetitionPenalty: ['penalty_repeat', 0.01, Infinity],
 } as const satisfies Partial<Record<keyof SamplingDefaults, readonly [string, number, number]>>
 
-/** The generation with the values that its files declare; unusable ones count as absent. */
-export function withDeclared(generation: Generation, model: GgufHeader, mmproj?: GgufHeader): Generation {
+/**
+ * The generation with the values that its files declare; unusable ones count as absent.
+ * @param options The bounds of `reference: 'qwen-vl-utils'` hold whatever the files say.
+ */
+export function withDeclared(
+  generation: Generation,
+  { reference }: Pick<LoadOptions, 'reference'>,
+  model: GgufHeader,
+  mmproj?: GgufHeader,
+): Generation {
   const sampling = Object.entries(samplingKeys).flatMap(([name, [key, least, most]]) => {
     const value = number(model, `general.sampling.${key}`, least, most)
     return value === undefined ? [] : [[name, value] as const]
   })
-  const { factor } = generation
-  const minPixels =
-    number(mmproj, 'clip.vision.image_min_pixels', factor ** 2, 2 ** 31) ?? generation.minPixels
-  const maxPixels =
-    number(mmproj, 'clip.vision.image_max_pixels', factor ** 2, 2 ** 31) ?? generation.maxPixels
-  const bounds = minPixels <= maxPixels ? { minPixels, maxPixels } : {}
+  const bounds = reference === 'qwen-vl-utils' ? utilsBounds(generation.factor) : boundsIn(mmproj, generation)
   return { ...generation, ...bounds, sampling: { ...generation.sampling, ...Object.fromEntries(sampling) } }
+}
+
+function boundsIn(
+  mmproj: GgufHeader | undefined,
+  generation: Generation,
+): Partial<Pick<Generation, 'minPixels' | 'maxPixels'>> {
+  const least = generation.factor ** 2
+  const minPixels = number(mmproj, 'clip.vision.image_min_pixels', least, 2 ** 31) ?? generation.minPixels
+  const maxPixels = number(mmproj, 'clip.vision.image_max_pixels', least, 2 ** 31) ?? generation.maxPixels
+  return minPixels <= maxPixels ? { minPixels, maxPixels } : {}
 }
 
 const largestUsualContext = 8192

@@ -55,7 +55,7 @@ export async function estimate(
 ): Promise<Estimate> {
   const checked = checkLoadOptions(typeof options === 'string' ? { model: options } : options)
   const { files, model, projector } = await candidateFiles(checked, inspectGguf)
-  const generation = withDeclared(recogniseGeneration(model, projector), model, projector)
+  const generation = withDeclared(recogniseGeneration(model, projector), checked, model, projector)
   const contextSize = checked.contextSize ?? usualContext(model, generation)
   const seen = projector && pictureCost(model, projector, generation, checked, picture)
   const isProjector = ({ kind }: CandidateFile) => kind === 'projector'

@@ -43,7 +43,7 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
   const { model, mmproj } = await localFiles(checked)
   const header = await inspectGguf(model)
   const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
-  const generation = withDeclared(recogniseGeneration(header, projector), header, projector)
+  const generation = withDeclared(recogniseGeneration(header, projector), checked, header, projector)
   checkModelNumbers(header, generation)
   if (projector) checkProjectorTensors(projector, generation)
   const engine = await Engine.open(

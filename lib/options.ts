@@ -59,8 +59,9 @@ export interface LoadOptions {
   readonly minPixels?: number
   readonly maxPixels?: number
   /**
-   * Whose sizes to follow. They differ for tiny pictures, where 'transformers' is the default, and for videos, where
-   * 'qwen-vl-utils' is.
+   * Whose sizes to follow. For pictures 'transformers' is the default; 'qwen-vl-utils' rounds sides of about one token
+   * otherwise and bounds areas by 4 to 16384 tokens, which differs from the checkpoints' own bounds from Qwen3-VL on. For
+   * videos 'qwen-vl-utils' is the default.
    */
   readonly reference?: 'transformers' | 'qwen-vl-utils'
   /** Jinja chat template instead of the model's own. */

@@ -59,6 +59,11 @@ export interface ImageLayout extends Size {
 
 const maxAspectRatio = 200
 
+/** Bounds that qwen-vl-utils has for a picture, whatever the checkpoint says: 4 to 16384 tokens, in pixels. */
+export function utilsBounds(factor: number): { readonly minPixels: number; readonly maxPixels: number } {
+  return { minPixels: 4 * factor ** 2, maxPixels: 16384 * factor ** 2 }
+}
+
 /**
  * The processed size of a picture: sides rounded to multiples of `factor`, area within bounds, aspect ratio kept as
  * well as that allows.
@@ -137,11 +142,10 @@ function processedSize(original: Size, geometry: ImageGeometry): Size {
     throw invalidArgument('resizedHeight', 'given with `resizedWidth`', resizedHeight)
   if (resizedWidth === undefined)
     throw invalidArgument('resizedWidth', 'given with `resizedHeight`', resizedWidth)
-  // Only qwen-vl-utils knows these two. It applies its own bounds to them: 4 to 16384 tokens.
+  // Only qwen-vl-utils knows these two, and applies its own bounds to them.
   return smartResize(resizedHeight, resizedWidth, {
     factor,
-    minPixels: 4 * factor ** 2,
-    maxPixels: 16384 * factor ** 2,
+    ...utilsBounds(factor),
     reference: 'qwen-vl-utils',
   })
 }

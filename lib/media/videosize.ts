@@ -2,7 +2,7 @@
 import { VideoError, invalidArgument } from '../errors'
 import type { VideoProcessor } from '../generations'
 import type { VideoOptions } from '../prompt/messages'
-import { fitSize, roundHalfToEven, smartResize, tokenCount } from './geometry'
+import { fitSize, roundHalfToEven, smartResize, tokenCount, utilsBounds } from './geometry'
 import type { Grid, Size } from './geometry'
 import { temporalPatch } from './videosampling'
 import type { VideoReference } from './videosampling'
@@ -43,8 +43,6 @@ export interface VideoLayout extends Size {
 const minFrameTokens = 128
 const maxFrameTokens = 768
 const totalTokens = 128_000
-const maxImageTokens = 16_384
-const minImageTokens = 4
 
 /**
  * Processed size, grid and tokens of `frames` frames of `original` size (upright).
@@ -74,7 +72,8 @@ export function videoLayout(
  */
 export function listedFrameSize(original: Size, options: VideoSizeOptions, geometry: VideoGeometry): Size {
   const factor = 2 * geometry.patchSize * geometry.mergeSize
-  const { minPixels = minImageTokens * factor ** 2, maxPixels = maxImageTokens * factor ** 2 } = options
+  const usual = utilsBounds(factor)
+  const { minPixels = usual.minPixels, maxPixels = usual.maxPixels } = options
   const wanted = wantedSize(options, factor)
   return wanted ?? utilsResize(original, factor, Math.min(minPixels, maxPixels), maxPixels)
 }
@@ -151,9 +150,8 @@ function clipSize(
 
 function wantedSize({ resizedHeight, resizedWidth }: VideoSizeOptions, factor: number): Size | undefined {
   if (resizedHeight === undefined || resizedWidth === undefined) return undefined
-  const token = factor ** 2
-  const size = { height: resizedHeight, width: resizedWidth }
-  return utilsResize(size, factor, minImageTokens * token, maxImageTokens * token)
+  const { minPixels, maxPixels } = utilsBounds(factor)
+  return utilsResize({ height: resizedHeight, width: resizedWidth }, factor, minPixels, maxPixels)
 }
 
 function utilsResize({ height, width }: Size, factor: number, minPixels: number, maxPixels: number): Size {
