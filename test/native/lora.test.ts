@@ -1,15 +1,24 @@
 /**
- * LoRA adapters. The reference is the same model with the adapter's product added to its weights by hand: W + scale · alpha /
- * rank · B·A.
+ * LoRA adapters. The references are peft over transformers (lora.json of tools/fixtures/lora.py), and the same model with
+ * the adapter's product added to its weights by hand: W + scale · alpha / rank · B·A.
  */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { image, user } from '../../lib'
-import type { GenerationResult, QwenVL } from '../../lib'
+import type { GenerationResult, Message, QwenVL } from '../../lib'
 import { inspectGguf } from '../../lib/engine/engine'
-import { pair, picture, root } from '../support/fixtures'
+import { goldenIds, goldenRoot, pair, picture, root } from '../support/fixtures'
 import { loadFixture } from '../support/model'
+import { centred, cosine, firstLogits } from '../support/numbers'
 
 const path = join(root, 'test/fixtures/qwen3vl/lora-f32.gguf')
 const folder = mkdtempSync(join(tmpdir(), 'qwenvl-lora-'))
@@ -68,6 +77,57 @@ function expectSame(one: ReturnType<typeof numbersOf>, other: ReturnType<typeof 
   expect(one.tokens).toEqual(other.tokens)
   for (const [index, logprob] of one.logprobs.entries())
     expect(logprob).toBeCloseTo(other.logprobs[index] ?? NaN, 3)
+}
+
+interface PeftCase {
+  readonly name: string
+  readonly messages: readonly Message[]
+  readonly answers: readonly {
+    readonly scale: number
+    readonly logits: { readonly file: string }
+    readonly tokens: readonly number[]
+  }[]
+}
+
+const peftIds = goldenIds.filter((id) => existsSync(join(goldenRoot, id, 'lora.json')))
+
+test('there are numbers of peft', () => expect(peftIds).toContain('qwen3vl'))
+
+describe.each(peftIds)('%s answers as transformers with peft does', (id) => {
+  const files = join(goldenRoot, id)
+  const lora = join(files, 'lora-f32.gguf')
+  const { cases } = JSON.parse(readFileSync(join(files, 'lora.json'), 'utf8')) as {
+    readonly cases: readonly PeftCase[]
+  }
+  let vl: QwenVL
+  beforeAll(async () => {
+    vl = await loadFixture({ id, lora: [{ path: lora }], flashAttention: 'off', cacheType: 'f32' })
+  })
+  afterAll(() => vl.dispose())
+
+  const answers = cases.flatMap(({ name, messages, answers }) =>
+    answers.map((answer) => ({ ...answer, name, messages })),
+  )
+  test.each(answers)('$name at scale $scale', async ({ scale, messages, logits, tokens }) => {
+    const answer = await vl.chat(seen(messages), {
+      ...options,
+      maxTokens: tokens.length,
+      logprobs: vl.info.vocabSize,
+      lora: [{ path: lora, scale }],
+    })
+    const bytes = readFileSync(join(files, logits.file))
+    const wanted = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
+    expect([...answer.tokens]).toEqual(tokens)
+    expect(cosine(firstLogits(answer, vl.info.vocabSize), centred(wanted))).toBeGreaterThan(0.9999)
+  })
+})
+
+/** With the pictures of the fixtures. */
+function seen(messages: readonly Message[]): Message[] {
+  const text = JSON.stringify(messages).replace(/"image":"([^"]+)"/g, (_, file: string) =>
+    JSON.stringify({ image: picture(file) }).slice(1, -1),
+  )
+  return JSON.parse(text) as Message[]
 }
 
 describe('an adapter', () => {
