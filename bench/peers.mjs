@@ -4,15 +4,16 @@
  *
  *   node bench/peers.mjs [--jobs N]
  *
- * The source is the one our addon is built from (scripts/fetch-llama.mjs; LLAMA_CPP_DIR is respected).
+ * The source is the one our addon is built from (scripts/fetch-llama.mjs; LLAMA_CPP_DIR is respected), without those of our
+ * edits that only make it faster.
  */
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { cpSync, existsSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { fetchLlama } from '../scripts/fetch-llama.mjs'
+import { applyEdits, fetchLlama, readPin } from '../scripts/fetch-llama.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'build-peers')
@@ -41,10 +42,20 @@ export function peer(name, peers = folder) {
 }
 
 async function build(jobs) {
-  const source = await fetchLlama()
+  const source = upstreamSpeed(await fetchLlama())
   const defines = Object.entries(settings).map(([key, value]) => `-D${key}=${value}`)
   await cmake('-S', source, '-B', folder, ...defines)
   await cmake('--build', folder, '--config', 'Release', '--parallel', jobs, '--target', ...programs)
+}
+
+/** A copy of the source with the edits taken back that make it faster. */
+function upstreamSpeed(source) {
+  const copy = join(folder, 'source')
+  rmSync(copy, { recursive: true, force: true })
+  cpSync(source, copy, { recursive: true, preserveTimestamps: true })
+  const edits = readPin().edits.filter(({ speed }) => speed)
+  applyEdits(copy, edits.map((edit) => ({ ...edit, find: edit.replace, replace: edit.find })).reverse())
+  return copy
 }
 
 function cmake(...args) {

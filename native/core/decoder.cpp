@@ -83,6 +83,9 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
     // Without a pool of its own ggml starts and ends threads for every graph.
     if (auto * new_pool = cpu_function<decltype(ggml_threadpool_new)>("ggml_threadpool_new")) {
         ggml_threadpool_params pool = ggml_threadpool_params_default(threads);
+        // After a step its threads spin for so long: some 3 ms, enough for the next token's sampling. The default is fifty times
+        // that, which the picture encoder and the event loop need.
+        pool.poll = 1;
         threads_.reset(new_pool(&pool));
         if (threads_) {
             llama_attach_threadpool(ctx_.get(), threads_.get(), nullptr);
@@ -143,7 +146,7 @@ Decoder::Outcome Decoder::run(llama_batch & batch, std::vector<llama_seq_id> & s
     }
     batch.n_seq_id = counts.data();
     batch.seq_id = ids.data();
-    abort_ = &abort;
+    abort_ = abort ? &abort : nullptr;
     int32_t status = 0;
     std::string thrown;
     try {

@@ -51,7 +51,7 @@ class Decoder {
 
     // What is decoded next is computed with these scales of the model's adapters.
     void use_adapters(const std::vector<float> & scales);
-    // `abort` is asked between graph nodes on a CPU.
+    // `abort`, if there is one, is asked between graph nodes on a CPU.
     Outcome decode(TokenBatch & batch, const std::function<bool()> & abort);
     // Rows [begin, end) of a picture or pair of frames, whose rows are [count × width].
     Outcome decode_rows(const ImageSegment & image, const std::vector<float> & rows, size_t begin, size_t end,

@@ -6,6 +6,38 @@
 
 namespace qvl {
 
+namespace {
+
+// The first of the largest; `values[0]` is a number. Lanes become vector instructions, which std::max_element does not.
+int32_t index_of_largest(const float * values, int32_t n) {
+    constexpr int32_t kLanes = 16;
+    constexpr int32_t kBlock = 64 * kLanes;
+    float largest = values[0];
+    int32_t block = 0;  // where the first of the largest is
+    for (int32_t begin = 0; begin < n; begin += kBlock) {
+        const int32_t end = std::min(begin + kBlock, n);
+        float lanes[kLanes];
+        std::fill_n(lanes, kLanes, largest);
+        int32_t i = begin;
+        for (; i + kLanes <= end; i += kLanes) {
+            for (int32_t lane = 0; lane < kLanes; lane++) {
+                lanes[lane] = lanes[lane] < values[i + lane] ? values[i + lane] : lanes[lane];
+            }
+        }
+        float here = *std::max_element(lanes, lanes + kLanes);
+        for (; i < end; i++) {
+            here = std::max(here, values[i]);
+        }
+        if (largest < here) {
+            largest = here;
+            block = begin;
+        }
+    }
+    return static_cast<int32_t>(std::find(values + block, values + n, largest) - values);
+}
+
+}  // namespace
+
 Sampler::Sampler(const SamplingParams & params, const llama_vocab * vocab) : params_(params), thought_(params.thought) {
     if (!params.grammar.empty()) {
         grammar_.emplace(params.grammar, vocab);
@@ -47,7 +79,7 @@ int32_t Sampler::sample(float * logits, int32_t n) {
 
 int32_t Sampler::choose(float * logits, int32_t n) {
     if (!chain_) {
-        return static_cast<int32_t>(std::max_element(logits, logits + n) - logits);
+        return index_of_largest(logits, n);
     }
     candidates_.resize(static_cast<size_t>(n));
     for (int32_t id = 0; id < n; id++) {

@@ -58,7 +58,7 @@ std::vector<Scheduler::Part> Scheduler::plan() {
         }
     }
     const int generating = static_cast<int>(parts.size());
-    int room = std::min(budget_.tokens(generating > 0), decoder_.batch_size() - generating);
+    int room = std::min(budget_.tokens(generating > 0, generating), decoder_.batch_size() - generating);
     for (Running * run : prompts()) {
         const size_t begin = roster_.computed(*run);
         if (room <= 0 || run->generation->items()[begin].token < 0) {
@@ -179,7 +179,10 @@ bool Scheduler::compute(std::vector<Part> parts) {
     const Baton::Turn turn(baton_, Baton::kDecoder);
     const auto start = Clock::now();
     decoder_.use_adapters(parts.front().run->generation->adapters());
-    const Decoder::Outcome outcome = decoder_.decode(batch, unwanted(parts));
+    // A step without prompts ends soon, and asking at every node takes a third of a percent of it.
+    const bool prompts =
+        std::any_of(parts.begin(), parts.end(), [&](const Part & part) { return !generates(*part.run); });
+    const Decoder::Outcome outcome = decoder_.decode(batch, prompts ? unwanted(parts) : std::function<bool()>());
     decoder_.synchronize();
     if (outcome == Decoder::Outcome::Done) {
         const double ms = milliseconds_since(start);
@@ -293,7 +296,7 @@ void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
     const SequenceItem & item = run.generation->items()[index];
     const bool generating =
         std::any_of(roster_.running().begin(), roster_.running().end(), [&](const auto & r) { return generates(*r); });
-    const int most = params_.deterministic ? params_.batch_size : budget_.tokens(generating);
+    const int most = params_.deterministic ? params_.batch_size : budget_.tokens(generating, 0);
     const size_t begin = run.rows_done;
     const size_t end = std::min(begin + static_cast<size_t>(most), static_cast<size_t>(item.cells));
     const std::vector<Part> parts{{&run, index, index + 1}};

@@ -1,9 +1,12 @@
-// A quantised model of the kinds that processors with matrix units (AMX) multiply by code of their own.
+// Quantised weights of the kinds that are multiplied by code of their own: on processors with matrix units (AMX), in other
+// layouts than the file's, several rows at a time.
 #include "check.h"
 
 #include "backends.h"
+#include "ggml-cpp.h"
 #include "llama.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -44,7 +47,72 @@ double cosine(const std::vector<float> & a, const std::vector<float> & b) {
     return ab / std::sqrt(aa * bb);
 }
 
+constexpr int64_t kWidth = 512;
+constexpr int64_t kOutputs = 48;
+
+std::vector<float> waves(int64_t count, float frequency) {
+    std::vector<float> values(static_cast<size_t>(count));
+    for (size_t i = 0; i < values.size(); i++) {
+        values[i] = std::sin(frequency * static_cast<float>(i)) + 0.1f * static_cast<float>(i % 5);
+    }
+    return values;
+}
+
+// Where the weights of a model lie: in the layout that is multiplied fastest, if the processor has one.
+ggml_backend_buffer_type_t layout(bool fastest) {
+    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    auto * extra = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(
+        ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(cpu), "ggml_backend_dev_get_extra_bufts"));
+    ggml_backend_buffer_type_t * found = fastest && extra != nullptr ? extra(cpu) : nullptr;
+    return found != nullptr && *found != nullptr ? *found : ggml_backend_dev_buffer_type(cpu);
+}
+
+// The first `rows` of some rows, times weights of a type: [rows × kOutputs].
+std::vector<float> product(ggml_type type, bool fastest, int64_t rows) {
+    const ggml_init_params no_data{16 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, true};
+    const ggml_context_ptr weights(ggml_init(no_data));
+    const ggml_context_ptr rest(ggml_init(no_data));
+    ggml_tensor * weight = ggml_new_tensor_2d(weights.get(), type, kWidth, kOutputs);
+    ggml_tensor * input = ggml_new_tensor_2d(rest.get(), GGML_TYPE_F32, kWidth, rows);
+    ggml_tensor * output = ggml_mul_mat(rest.get(), weight, input);
+    ggml_cgraph * graph = ggml_new_graph(rest.get());
+    ggml_build_forward_expand(graph, output);
+    const ggml_backend_ptr backend(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
+    const ggml_backend_buffer_ptr first(ggml_backend_alloc_ctx_tensors_from_buft(weights.get(), layout(fastest)));
+    if (fastest && weight->extra == nullptr) {
+        return product(type, false, rows);  // it has none for this type
+    }
+    const ggml_backend_buffer_ptr second(ggml_backend_alloc_ctx_tensors(rest.get(), backend.get()));
+
+    const auto exact = waves(kWidth * kOutputs, 0.7f);
+    std::vector<uint8_t> packed(ggml_nbytes(weight));
+    ggml_quantize_chunk(type, exact.data(), packed.data(), 0, kOutputs, kWidth, nullptr);
+    ggml_backend_tensor_set(weight, packed.data(), 0, packed.size());
+    ggml_backend_tensor_set(input, waves(kWidth * rows, 0.3f).data(), 0, ggml_nbytes(input));
+    CHECK(ggml_backend_graph_compute(backend.get(), graph) == GGML_STATUS_SUCCESS);
+    std::vector<float> result(static_cast<size_t>(rows * kOutputs));
+    ggml_backend_tensor_get(output, result.data(), 0, ggml_nbytes(output));
+    return result;
+}
+
 }  // namespace
+
+TEST(rows_that_are_computed_together_are_those_computed_alone) {
+    qvl::load_backends(fs::current_path().string());
+    for (const ggml_type type : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K, GGML_TYPE_Q8_0}) {
+        for (const bool fastest : {false, true}) {
+            const std::vector<float> all = product(type, fastest, 37);
+            for (int64_t rows = 1; rows < 37; rows++) {
+                std::vector<float> some = product(type, fastest, rows);
+                double worst = 0;
+                for (size_t i = 0; i < some.size(); i++) {
+                    worst = std::max(worst, std::fabs(double(some[i]) - all[i]));
+                }
+                CHECK(worst < 1e-3);  // of numbers around 100
+            }
+        }
+    }
+}
 
 TEST(answers_nearly_like_the_unquantised_one) {
     qvl::load_backends(fs::current_path().string());

