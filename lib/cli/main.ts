@@ -2,7 +2,7 @@
 /** The command line: which commands and options there are, how a run ends. Each command lives in its own file. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Help, InvalidArgumentError, Option } from 'commander'
 import { ask } from './ask'
 import type { AskFlags } from './ask'
 import { batch } from './batch'
@@ -18,6 +18,7 @@ import { embed } from './embed'
 import type { EmbedFlags } from './embed'
 import { estimate } from './estimate'
 import type { EstimateFlags } from './estimate'
+import { examplesOf } from './examples'
 import { errorLine, errorLog } from './failure'
 import { info } from './info'
 import { inspect } from './inspect'
@@ -42,6 +43,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const program = new Command('qwenvl-native')
   .description('Ask Qwen-VL models (GGUF) about pictures and videos, on this machine.')
   .version(packageVersion())
+  .configureHelp({ optionDescription: describeOption })
   .configureOutput({ outputError: (text, write) => write(`${text.trim().replace(/\n+/g, ' ')}\n`) })
   .addHelpText(
     'after',
@@ -175,6 +177,8 @@ program
   .option('--json', 'tell on stdout, as JSON, where the binary is and whether something was compiled')
   .action((flags: BuildFlags) => build(flags))
 
+for (const command of program.commands) command.addHelpText('after', examplesOf(command.name()))
+
 void main()
 
 async function main(): Promise<void> {
@@ -190,8 +194,17 @@ async function main(): Promise<void> {
   }
 }
 
+/** Without a default that says nothing. */
+function describeOption(option: Option): string {
+  const { defaultValue } = option as { defaultValue: unknown }
+  const empty = defaultValue === false || (Array.isArray(defaultValue) && defaultValue.length === 0)
+  const told = Object.create(option, empty ? { defaultValue: { value: undefined } } : {}) as Option
+  return new Help().optionDescription(told)
+}
+
 function withJson(command: Command): Command {
   return command
+    .optionsGroup('Options:')
     .option('--json', 'print one JSON object instead', false)
     .option('--verbose', 'tell more on stderr: times, and the native log of an error', false)
 }
@@ -199,6 +212,7 @@ function withJson(command: Command): Command {
 /** The options of all commands that load a model. */
 function withModel(command: Command): Command {
   return withJson(command)
+    .optionsGroup('Model:')
     .addOption(
       new Option(
         '-m, --model <file>',
@@ -217,15 +231,18 @@ function withModel(command: Command): Command {
     .option('--max-pixels <n>', 'largest area of a picture as the model sees it', number)
     .option('--lora <file>', 'LoRA adapter, or file=scale; may be given several times', collect, [])
     .option('--allow-private-addresses', 'fetch pictures from private and local addresses too', false)
+    .optionsGroup('Options:')
 }
 
 /** The options of all commands that generate. */
 function withGeneration(command: Command): Command {
   return withModel(command)
+    .optionsGroup('Answer:')
     .option('--system <text>', 'system message')
     .option('--max-tokens <n>', 'most generated tokens (default: what the context holds)', number)
     .option('--temperature <x>', '0: always the likeliest token (default: that of the model)', number)
     .option('--seed <n>', 'same seed, same answer (default: a new one each time)', number)
+    .optionsGroup('Options:')
 }
 
 /** For numbers that the API does not see. */
@@ -239,10 +256,12 @@ function count(text: string): number {
 /** The options of commands that look at videos. */
 function withVideo(command: Command): Command {
   return command
+    .optionsGroup('Video:')
     .option('--fps <x>', 'frames of a video to look at per second (default: 2)', number)
     .option('--max-frames <n>', 'most frames of a video (default: 768)', number)
     .option('--total-pixels <n>', 'largest area of all pairs of frames together: fewer tokens', number)
     .option('--ffmpeg <file>', 'the ffmpeg program, ffprobe beside it (default: from PATH)')
+    .optionsGroup('Options:')
 }
 
 function collect(value: string, values: readonly string[]): string[] {

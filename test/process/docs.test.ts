@@ -122,11 +122,12 @@ test('docs/api.md names every export', () => {
   expect(Object.keys(api).filter((name) => !new RegExp(`\\b${name}\\b`).test(text))).toEqual([])
 })
 
-test('docs/cli.md names every flag', async () => {
+test('docs/cli.md names every flag, and the help of a command gives examples with its own', async () => {
   const text = read('docs/cli.md')
   const flags: string[] = []
   for (const command of [
     'ask',
+    'chat',
     'batch',
     'embed',
     'inspect',
@@ -141,7 +142,12 @@ test('docs/cli.md names every flag', async () => {
     'build',
   ]) {
     const { stdout } = await run([cli, 'help', command])
-    flags.push(...[...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, flag = '']) => flag))
+    const own = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, flag = '']) => flag)
+    const examples = [...stdout.matchAll(/^ {2}\$ qwenvl-native (.*)$/gm)].map(([, line = '']) => line)
+    expect(examples.map((line) => line.split(' ')[0])).toContain(command)
+    const used = examples.flatMap((line) => line.match(/--[a-z-]+/g) ?? [])
+    expect(used.filter((flag) => !own.includes(flag))).toEqual([])
+    flags.push(...own)
   }
   expect(flags.length).toBeGreaterThan(20)
   expect([...new Set(flags)].filter((flag) => flag !== '--help' && !text.includes(flag))).toEqual([])
