@@ -23,6 +23,9 @@ inline std::vector<Test> & tests() {
 
 inline int failures = 0;
 
+// Exit status of a program whose tests this machine cannot run.
+constexpr int kSkipped = 77;
+
 struct Registered {
     Registered(const char * name, void (*body)()) { tests().push_back({name, body}); }
 };

@@ -3,10 +3,10 @@
  * this repository (build-edits/), and runs the test that it names, which has to fail; with all edits it has to pass. Prints
  * a table; ends with 1 when a test did not tell the two apart.
  *
- *   node tools/edits/prove.mjs [--only WORDS]... [--package]
+ *   node tools/edits/prove.mjs [--only WORDS]...
  *
- * --only takes edits whose file or reason has these words. --package also those that only the packed release build shows
- * (half an hour). An edit goes with those that follow it and name no test: they are one change.
+ * --only takes edits whose file or reason has these words. An edit goes with those that follow it and name no test: they
+ * are one change.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -18,14 +18,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const copy = join(root, 'build-edits')
 const pinFile = join(copy, 'native/llama.cpp.json')
 const { values: options } = parseArgs({
-  options: { only: { type: 'string', multiple: true }, package: { type: 'boolean', default: false } },
+  options: { only: { type: 'string', multiple: true } },
 })
 
 const pin = JSON.parse(readFileSync(join(root, 'native/llama.cpp.json'), 'utf8'))
 const changes = groupsOf(pin.edits).filter(isWanted)
 copyRepository()
 if (!build(pin.edits)) throw new Error(`The build with all edits failed: see ${join(copy, 'build/build.log')}`)
-const isSound = new Map(changes.map((change) => [change, obstacleTo(change) || passes(change.test)]))
+const isSound = new Map(changes.map((change) => [change, obstacleTo(change.test) || passes(change.test)]))
 let isProven = true
 for (const change of changes) {
   const { outcome, isShown } = judge(change)
@@ -49,17 +49,14 @@ function isWanted({ edits }) {
   return words.some((word) => edits.some(({ file, reason }) => `${file} ${reason}`.includes(word)))
 }
 
-/** Why it cannot be shown here. */
-function obstacleTo({ test }) {
-  if (test.needs === 'AMX' && !/amx_tile/.test(readFileSync('/proc/cpuinfo', 'utf8'))) return 'this CPU has no AMX'
-  if (test.file.startsWith('bench/')) return 'the numbers are the same, sooner'
-  if (test.file.startsWith('test/package') && !options.package) return 'pass --package'
-  return undefined
+/** Why no test can show it. */
+function obstacleTo({ file }) {
+  return file.startsWith('bench/') ? 'the numbers are the same, sooner' : undefined
 }
 
 function judge(change) {
   const { test, edits } = change
-  const obstacle = obstacleTo(change)
+  const obstacle = obstacleTo(test)
   if (obstacle) return { outcome: `not shown: ${obstacle}`, isShown: true }
   if (!isSound.get(change)) return { outcome: 'NOT SHOWN: fails with it, too', isShown: false }
   if (!build(pin.edits.filter((edit) => !edits.includes(edit)))) {
@@ -99,7 +96,6 @@ function build(edits) {
 function passes({ file, name = '' }) {
   if (file.startsWith('native/')) return true // that it builds is the test
   if (file.startsWith('test/cpp')) return run('ctest', ['--test-dir', 'build', '-R', file.match(/(\w+)\.cpp$/)[1]])
-  if (file.startsWith('test/package')) return run(process.execPath, ['--test', '--test-name-pattern', name, file])
   return run(join('node_modules', '.bin', 'jest'), [file, '-t', name])
 }
 
