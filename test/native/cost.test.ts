@@ -40,6 +40,17 @@ test('more memory than the encoder may take: refused with the size that would do
   expect((await vl.embedImage(image(scene, { ...limits, maxPixels }))).tokens).toBeLessThan(whole.tokens)
 })
 
+test('a picture of 16384 tokens: 34 GB of scores, or none with flash attention', async () => {
+  const largest = image(picture('large-3584.png'))
+  await using dense = await loadFixture({ encoderMemory: 24e9 })
+  const { tokens, encoderBytes } = await dense.measureImage(largest)
+  expect(tokens).toBe(16_384)
+  expect(encoderBytes).toBeGreaterThan(65_536 ** 2 * 2 * 4)
+  await expect(dense.embedImage(largest)).rejects.toMatchObject({ code: 'IMAGE_TOO_LARGE' })
+  await using flash = await loadFixture({ flashAttention: 'auto' })
+  expect((await flash.measureImage(largest)).encoderBytes).toBeLessThan(1e9)
+})
+
 test("largeImages: 'shrink' takes fewer pixels instead", async () => {
   const encoderMemory = 2_000_000
   await using vl = await loadFixture({ encoderMemory, largeImages: 'shrink' })

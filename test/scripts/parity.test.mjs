@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { readGenerations } from '../../tools/parity/cases.mjs'
 import { compareAnswer, expressCase } from '../../tools/parity/mtmd.mjs'
+import { measureGeneration } from '../../tools/parity/ours.mjs'
 import { agreement, commonLength, cosine, relativeError } from '../../tools/parity/numbers.mjs'
 import { casesOf, failuresOf, replaceBetween, toMarkdown } from '../../tools/parity/report.mjs'
 import { readVocabulary } from '../../tools/parity/vocabulary.mjs'
@@ -17,6 +18,21 @@ const generations = readGenerations(fixtures)
 test('docs/parity.md has a row for every golden case; else run: npm run parity -- --write', () => {
   const wanted = generations.map(({ id, cases }) => [id, cases.map(({ label }) => label)])
   assert.deepEqual(casesOf(readFileSync(join(root, 'docs/parity.md'), 'utf8')), Object.fromEntries(wanted))
+})
+
+test('the package is measured: a text, pictures and a video', async () => {
+  const [generation] = generations.filter(({ id }) => id === 'qwen2vl')
+  const cases = generation.cases.filter(({ label }) => ['text', 'tiny', 'video frames-odd'].includes(label))
+  const { name, results } = await measureGeneration({ ...generation, cases }, fixtures, 'f32')
+  assert.equal(name, 'Qwen2-VL')
+  assert.deepEqual(
+    results.map((result) => [Object.keys(result), failuresOf(result, 'f32')]),
+    [
+      [['prompt', 'logits', 'tokens'], []],
+      [['prompt', 'pixels', 'embeddings', 'logits', 'tokens'], []],
+      [['prompt', 'pixels', 'embeddings', 'logits', 'tokens'], []],
+    ],
+  )
 })
 
 describe('numbers', () => {

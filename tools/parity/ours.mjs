@@ -13,12 +13,12 @@ import { agreement, centred, commonLength, cosine, relativeError } from './numbe
 /**
  * Measures all cases of a generation with its F32 or F16 files.
  * Resolves with `{ name, results }`, for each case `{ prompt, pixels, embeddings, logits, tokens }`; of large ones, which
- * are not encoded, the first two.
+ * are not answered, the first two, and of an F32 one embeddings.
  */
 export async function measureGeneration(generation, root, precision) {
   const { id, folder, cases } = generation
   const computed = cases.filter(({ isLarge }) => !isLarge)
-  const longest = Math.max(...computed.map(({ inputIds, tokens }) => inputIds.length + tokens.length))
+  const longest = Math.max(256, ...computed.map(({ inputIds, tokens }) => inputIds.length + tokens.length))
   const settings = {
     model: join(folder, `model-${precision}.gguf`),
     mmproj: join(folder, `mmproj-${precision}.gguf`),
@@ -30,6 +30,8 @@ export async function measureGeneration(generation, root, precision) {
   }
   const rules = generations.find((candidate) => candidate.id === id)
   const vl = await QwenVL.load(settings)
+  // Without flash attention a picture of 16384 tokens would take 34 GB.
+  const farSighted = precision === 'f32' ? await QwenVL.load({ ...settings, flashAttention: 'auto' }) : undefined
   const { encoderMemory: _, ...engineSettings } = settings
   const engine = await Engine.open({
     ...engineSettings,
@@ -44,11 +46,14 @@ export async function measureGeneration(generation, root, precision) {
     cacheDir: '',
     cacheDirBytes: 0,
     encoderIdentity: '',
+    log: false,
+    adapters: [],
   })
   const results = []
   try {
     for (const golden of cases) {
-      const subject = { golden, folder, vl, engine, rules, messages: messagesOf(golden, root) }
+      const encoder = golden.isLarge ? farSighted : vl
+      const subject = { golden, folder, vl, encoder, engine, rules, messages: messagesOf(golden, root) }
       const media = golden.frames ? await measureVideo(subject) : await measurePictures(subject)
       const answer = golden.isLarge ? {} : await compareAnswer(subject)
       results.push({ prompt: await comparePrompt(subject), ...media, ...answer })
@@ -56,6 +61,7 @@ export async function measureGeneration(generation, root, precision) {
     return { name: vl.info.generationName, results }
   } finally {
     await engine.close()
+    await farSighted?.dispose()
     await vl.dispose()
   }
 }
@@ -121,7 +127,7 @@ async function compareAnswer({ golden, folder, vl, messages }) {
   }
 }
 
-async function measurePictures({ golden, folder, vl, rules, messages }) {
+async function measurePictures({ golden, folder, encoder, rules, messages }) {
   const pictures = partsOf(messages, 'image')
   if (pictures.length === 0) return {}
   const near = []
@@ -132,12 +138,18 @@ async function measurePictures({ golden, folder, vl, rules, messages }) {
     const { pixels, hash } = await prepareImage(picture.image, geometry, resizeBicubic)
     if (reference.resized) near.push(agreement(pixels, await pixelsOf(folder, reference.resized)))
     else near.push(hash === reference.hash ? { same: 1, near: 1 } : { same: 0, near: 0 })
-    if (golden.isLarge) continue
-    const { data } = await vl.embedImage(picture)
+    if (!encoder || !reference.embeddings) continue
+    const { data, width } = await encoder.embedImage(picture)
+    const rows = everyRow(data, width, reference.embeddings.every ?? 1)
     const wanted = readArray(folder, reference.embeddings)
-    embeddings.push({ cosine: cosine(data, wanted), error: relativeError(data, wanted) })
+    embeddings.push({ cosine: cosine(rows, wanted), error: relativeError(rows, wanted) })
   }
   return worst(near, embeddings)
+}
+
+/** The first of each `every` rows. */
+function everyRow(data, width, every) {
+  return data.filter((_, index) => Math.floor(index / width) % every === 0)
 }
 
 /** A file may be decoded a little otherwise than by the reference: the vision tower is measured with its very pixels. */

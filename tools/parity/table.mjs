@@ -2,8 +2,9 @@
  * The parity table of docs/parity.md: every golden case of test/fixtures through the package, next to the reference's
  * numbers, and through llama-mtmd-cli where one is named. Ends with 1 when the package is out of tolerance anywhere.
  *
- *   node tools/parity/table.mjs [--mtmd-cli F] [--fixtures DIR] [--only GENERATION]... [--write]
+ *   node tools/parity/table.mjs [--mtmd-cli F] [--fixtures DIR] [--only GENERATION]... [--cases WORDS]... [--write]
  *
+ * --cases takes those whose name has these words.
  * --write puts the table into docs/parity.md instead of printing it.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
     'mtmd-cli': { type: 'string' },
     fixtures: { type: 'string', default: fileURLToPath(new URL('../../test/fixtures', import.meta.url)) },
     only: { type: 'string', multiple: true },
+    cases: { type: 'string', multiple: true, default: [''] },
     write: { type: 'boolean', default: false },
   },
 })
@@ -29,6 +31,7 @@ const { fixtures, only, 'mtmd-cli': program } = options
 const order = supported.map(({ id }) => id)
 const found = readGenerations(fixtures)
   .filter(({ id }) => only?.includes(id) ?? true)
+  .map(({ cases, ...rest }) => ({ ...rest, cases: cases.filter(isWanted) }))
   .sort((a, b) => order.indexOf(a.id) - order.indexOf(b.id))
 const measured = []
 for (const generation of found) measured.push(await measure(generation))
@@ -36,6 +39,10 @@ summarise(measured)
 const table = toMarkdown(measured, program !== undefined)
 if (options.write) await writeDocument(table)
 else console.log(await format(table))
+
+function isWanted({ label }) {
+  return options.cases.some((words) => label.includes(words))
+}
 
 async function measure(generation) {
   const { id, reference, cases } = generation
