@@ -147,7 +147,7 @@ function nativeRequest(
   options: Parameters<typeof generate>[2],
   stopTokens: readonly number[],
 ): Omit<GenerateRequest, 'id'> {
-  const { stop, logprobs, thought } = options
+  const { stop, logprobs, thought, logitBias = {} } = options
   return {
     kind: 'generate',
     priority: options.priority ?? 0,
@@ -165,6 +165,8 @@ function nativeRequest(
     repetitionPenalty: options.repetitionPenalty ?? sampling.repetitionPenalty,
     presencePenalty: options.presencePenalty ?? sampling.presencePenalty,
     frequencyPenalty: options.frequencyPenalty ?? sampling.frequencyPenalty,
+    biasedTokens: Int32Array.from(Object.keys(logitBias), Number),
+    biases: Float32Array.from(Object.values(logitBias)),
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     grammar: options.grammar ?? '',
     speculate: options.speculate ?? 0,

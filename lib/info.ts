@@ -2,6 +2,7 @@
 import type { Answerer } from './answer'
 import type { Generation, GenerationId, SamplingDefaults } from './generations'
 import { defaultParallel } from './load'
+import type { LoraAdapter } from './lora'
 import type { LoadOptions } from './options'
 
 /** Facts of a loaded model. */
@@ -32,6 +33,8 @@ export interface ModelInfo {
   readonly image: { readonly factor: number; readonly minPixels: number; readonly maxPixels: number }
   /** Sampling values that hold where a call gives none. */
   readonly sampling: SamplingDefaults
+  /** LoRA adapters that requests may use, in their order. */
+  readonly lora: readonly LoraAdapter[]
 }
 
 export function infoOf({ engine, generation, options, sampling }: Answerer): ModelInfo {
@@ -53,6 +56,7 @@ export function infoOf({ engine, generation, options, sampling }: Answerer): Mod
     parallel: options.parallel ?? defaultParallel,
     image: imageSizes(generation, options),
     sampling,
+    lora: options.lora ?? [],
   }
 }
 

@@ -124,6 +124,8 @@ export interface GenerateOptions<Schema extends OutputSchema | undefined = Outpu
   readonly presencePenalty?: number
   /** The same times their number so far; 0 is off. */
   readonly frequencyPenalty?: number
+  /** Added to the logits of tokens, by id: `{ 1234: -100 }` is as good as never, 100 as always. Default: none. */
+  readonly logitBias?: Readonly<Record<number, number>>
   /** Same seed, same text; among other requests only with `deterministic`. Default: a new one each time. */
   readonly seed?: number
   /** Among waiting requests the higher goes first; a whole number. Default 0. */
@@ -205,6 +207,11 @@ const signal = z.custom<AbortSignal>(
   { error: 'an AbortSignal' },
 )
 const maxInt = 2 ** 31 - 1
+
+function isBias(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return Object.entries(value).every(([id, bias]) => /^\d{1,9}$/.test(id) && Number.isFinite(bias))
+}
 
 const adapters = z
   .array(
@@ -288,6 +295,7 @@ const generateSchema = z.strictObject({
   repetitionPenalty: real(0.01).optional(),
   presencePenalty: real(-1000).optional(),
   frequencyPenalty: real(-1000).optional(),
+  logitBias: z.custom<Record<number, number>>(isBias, { error: 'an object of token ids and numbers' }).optional(),
   seed: whole(0, 2 ** 32 - 1).optional(),
   priority: whole(-1_000_000, 1_000_000).optional(),
   stop: z

@@ -111,6 +111,7 @@ withModel(program.command('serve'))
   .option('--parallel <n>', 'answers that are computed at the same time (default: 4)', number)
   .option('--max-queue <n>', 'requests that may wait beside these (default: 256)', number)
   .option('--cache-dir <folder>', 'keep the embeddings of pictures here, for later runs too')
+  .option('--ffmpeg <file>', 'the ffmpeg program, ffprobe beside it (default: from PATH)')
   .action((flags: ServeFlags) => serve(flags, signal))
 
 withVideo(withModel(program.command('embed')))

@@ -211,6 +211,9 @@ export interface GenerateRequest {
   readonly repetitionPenalty: number
   readonly presencePenalty: number
   readonly frequencyPenalty: number
+  /** Ids of tokens, and what is added to the logit of each. */
+  readonly biasedTokens: Int32Array
+  readonly biases: Float32Array
   readonly seed: number
   /** GBNF; empty string: none. */
   readonly grammar: string

@@ -163,7 +163,7 @@ function refused(host: string, address: string): ImageError {
   return new ImageError(
     'IMAGE_ADDRESS_REFUSED',
     `Refused to download a picture from ${name}: not a public address. ` +
-      'Set `allowPrivateAddresses: true` (`serve --allow-private-addresses`) if the caller may reach your own network.',
+      'Set `allowPrivateAddresses: true` (`--allow-private-addresses` of a command) if the caller may reach your own network.',
     { details: { host, address } },
   )
 }

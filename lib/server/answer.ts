@@ -1,5 +1,13 @@
 /** A whole answer, gathered from its parts, in the words that all APIs share. */
-import type { FinishReason, ImageReport, StreamPart, Timings, TokenLogprob, Usage } from '../index'
+import type {
+  FinishReason,
+  ImageReport,
+  StreamPart,
+  Timings,
+  TokenLogprob,
+  Usage,
+  VideoReport,
+} from '../index'
 
 export interface Call {
   readonly id: string
@@ -15,6 +23,7 @@ export interface Answer {
   /** Of the text, without the thought and the calls. */
   readonly logprobs: TokenLogprob[]
   readonly images: ImageReport[]
+  readonly videos: VideoReport[]
   /** All that was generated. */
   readonly tokens: number[]
   finishReason: FinishReason
@@ -31,6 +40,7 @@ export function emptyAnswer(): Answer {
     calls: [],
     logprobs: [],
     images: [],
+    videos: [],
     tokens: [],
     finishReason: 'cancelled',
     usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
@@ -46,6 +56,11 @@ export function addPart(answer: Answer, part: StreamPart): void {
     case 'image': {
       const { type: _, index: __, ...report } = part
       answer.images.push(report)
+      return
+    }
+    case 'video': {
+      const { type: _, index: __, ...report } = part
+      answer.videos.push(report)
       return
     }
     case 'text':
@@ -70,6 +85,33 @@ export function addPart(answer: Answer, part: StreamPart): void {
   }
 }
 
+/** A part of one of several answers. */
+export interface PartOf {
+  /** Of the answer. */
+  readonly index: number
+  readonly part: StreamPart
+}
+
+/** The parts of several answers in the order of their coming. */
+export async function* together(
+  answers: ReadonlyArray<AsyncGenerator<StreamPart, void, undefined>>,
+): AsyncGenerator<PartOf, void, undefined> {
+  const next = async (index: number) => ({ index, step: await answers[index]?.next() })
+  const pending = new Map(answers.map((_, index) => [index, next(index)]))
+  try {
+    while (pending.size > 0) {
+      const { index, step } = await Promise.race(pending.values())
+      pending.delete(index)
+      if (!step || step.done) continue
+      yield { index, part: step.value }
+      pending.set(index, next(index))
+    }
+  } finally {
+    for (const left of pending.values()) left.catch(() => undefined) // what ends one of them is told once
+    for (const answer of answers) void answer.return().catch(() => undefined)
+  }
+}
+
 /** Reads an answer to its end. */
 export async function gather(parts: AsyncIterable<StreamPart>): Promise<Answer> {
   const answer = emptyAnswer()
@@ -82,16 +124,25 @@ export async function* withOneCall(parts: AsyncIterable<StreamPart>): AsyncGener
   for await (const part of parts) if (part.type !== 'tool-call' || part.index === 0) yield part
 }
 
-/** What the APIs have no words for: what the model saw of the pictures. */
-export function imagesOf(images: readonly ImageReport[]) {
+/** What the APIs have no words for: what the model saw of pictures and videos. */
+export function mediaOf({ images, videos }: Answer) {
+  const seen = ({ original, processed, tokens, encodeMs, cached }: ImageReport | VideoReport) => ({
+    original: original ?? null,
+    processed,
+    tokens,
+    encode_ms: encodeMs,
+    cached,
+  })
   return {
-    images: images.map(({ original, processed, tokens, encodeMs, cached }) => ({
-      original: original ?? null,
-      processed,
-      tokens,
-      encode_ms: encodeMs,
-      cached,
-    })),
+    ...(images.length > 0 && { images: images.map(seen) }),
+    ...(videos.length > 0 && {
+      videos: videos.map((video) => ({
+        ...seen(video),
+        frames: video.frames,
+        sample_fps: video.sampleFps,
+        times: video.times,
+      })),
+    }),
   }
 }
 

@@ -2,13 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { z } from 'zod'
-import type { FinishReason, GenerateOptions, StreamPart, TokenLogprob, ToolChoice } from '../index'
-import { addPart, emptyAnswer, gather, imagesOf, timingsOf, withOneCall } from './answer'
-import type { Answer } from './answer'
+import type { FinishReason, GenerateOptions, QwenVL, TokenLogprob, ToolChoice } from '../index'
+import { addPart, emptyAnswer, gather, mediaOf, timingsOf, together, withOneCall } from './answer'
+import type { Answer, PartOf } from './answer'
 import { messageList, readMessages } from './conversation'
 import { dataFrame, eventStream } from './events'
 import { openaiError } from './failure'
 import type { Failure } from './failure'
+import { namedLogprobs } from './logprobs'
 import type { Service } from './service'
 import {
   answerFormat,
@@ -20,6 +21,7 @@ import {
   samplingOptions,
   toolList,
   unsupported,
+  whole,
 } from './wire'
 
 const choiceSchema = choiceOfTool(
@@ -31,6 +33,9 @@ const formatSchema = answerFormat({
     { error: 'an object with name and schema' },
   ),
 })
+
+const biased = 'a number from -100 to 100'
+const biases = `an object of token ids, each with ${biased}`
 
 const schema = z.strictObject({
   ...sampling,
@@ -47,15 +52,20 @@ const schema = z.strictObject({
   parallel_tool_calls: given.flag,
   response_format: formatSchema.optional(),
   logprobs: given.flag,
-  top_logprobs: z
-    .int({ error: 'a whole number from 0 to 20' })
-    .min(0, { error: 'a whole number from 0 to 20' })
-    .max(20, { error: 'a whole number from 0 to 20' })
+  top_logprobs: whole(0, 20),
+  logit_bias: z
+    .record(
+      z.string(),
+      z.number({ error: biased }).min(-100, { error: biased }).max(100, { error: biased }),
+      {
+        error: biases,
+      },
+    )
+    .refine((given) => Object.keys(given).every((id) => /^\d{1,9}$/.test(id)), { error: biases })
     .optional(),
-  n: z.literal(1, { error: '1: a request has one answer' }).optional(),
+  n: whole(1, 16),
   reasoning_effort: z.string({ error: 'a string' }).optional(),
   ...unsupported('audio', 'functions', 'function_call', 'web_search_options'),
-  logit_bias: z.record(z.string(), z.never(), { error: 'empty: it is not supported' }).optional(),
   modalities: z.array(z.literal('text'), { error: "['text']" }).optional(),
   ...ignored('metadata', 'moderation', 'prediction', 'prompt_cache_key', 'prompt_cache_options'),
   ...ignored('prompt_cache_retention', 'safety_identifier', 'service_tier', 'store', 'user', 'verbosity'),
@@ -67,13 +77,17 @@ export function addChat(app: Hono, service: Service): void {
     const request = await service.readBody(c, schema)
     service.checkName(request.model)
     const messages = await readMessages(request.messages, service.gate())
-    const { work, parts: all } = service.answer(c, messages, optionsOf(request))
-    const parts = request.parallel_tool_calls === false ? withOneCall(all) : all
+    const options = optionsOf(service.model, request)
+    const all = Array.from({ length: request.n ?? 1 }, (_, index) => ofChoice(options, index))
+    const { work, answers } = service.answers(c, messages, all)
+    const choices = request.parallel_tool_calls === false ? answers.map(withOneCall) : answers
     const head = new Head(service, request)
-    if (request.stream)
-      return eventStream(frames(head, parts, request.stream_options?.include_usage ?? false), form, work)
+    if (request.stream) {
+      const usage = request.stream_options?.include_usage ?? false
+      return eventStream(frames(head, together(choices), usage), form, work)
+    }
     try {
-      return c.json(head.completion(await gather(parts)))
+      return c.json(head.completion(await Promise.all(choices.map(gather))))
     } finally {
       work.end()
     }
@@ -82,7 +96,13 @@ export function addChat(app: Hono, service: Service): void {
 
 const form = { ping: ': ping\n\n', failure: (failure: Failure) => dataFrame(openaiError(failure)) }
 
-function optionsOf(request: ChatRequest): GenerateOptions {
+/** Of several answers each has a seed of its own. */
+function ofChoice(options: GenerateOptions, index: number): GenerateOptions {
+  const { seed } = options
+  return seed === undefined ? options : { ...options, seed: (seed + index) % 2 ** 32 }
+}
+
+function optionsOf(model: QwenVL, request: ChatRequest): GenerateOptions {
   const {
     stop,
     tools,
@@ -90,13 +110,15 @@ function optionsOf(request: ChatRequest): GenerateOptions {
     logprobs,
     top_logprobs: top,
     reasoning_effort: effort,
+    logit_bias: logitBias,
   } = request
   const maxTokens = request.max_completion_tokens ?? request.max_tokens
   return {
-    ...samplingOptions(request),
+    ...samplingOptions(model, request),
     ...(effort !== undefined && ['none', 'minimal'].includes(effort) && { thinkingBudget: 0 }),
     ...(maxTokens !== undefined && { maxTokens }),
     ...(stop !== undefined && { stop }),
+    ...(logitBias && { logitBias }),
     ...(tools !== undefined && { tools }),
     ...(request.tool_choice !== undefined && { toolChoice: choiceOf(request.tool_choice) }),
     ...(format?.type === 'json_object' && { schema: { type: 'object' } }),
@@ -128,36 +150,31 @@ class Head {
     this.#logprobs = logprobs
   }
 
-  completion(answer: Answer) {
-    const { text, reasoning, calls, finishReason } = answer
-    const message = {
-      role: 'assistant',
-      content: text === '' && calls.length > 0 ? null : text,
-      refusal: null,
-      ...(reasoning !== '' && { reasoning_content: reasoning }),
-      ...(calls.length > 0 && { tool_calls: calls.map(callOf) }),
-    }
+  completion(answers: readonly Answer[]) {
     return {
       ...this.#fields('chat.completion'),
-      choices: [
-        {
-          index: 0,
-          message,
-          logprobs: this.#logprobsOf(answer.logprobs),
-          finish_reason: finishReasons[finishReason],
-        },
-      ],
-      usage: usageOf(answer),
-      ...extrasOf(answer),
+      choices: answers.map((answer, index) => ({
+        index,
+        message: messageOf(answer),
+        logprobs: this.#logprobsOf(answer.logprobs),
+        finish_reason: finishReasons[answer.finishReason],
+      })),
+      usage: usageOf(answers),
+      ...(answers[0] && extrasOf(answers[0])),
     }
   }
 
-  chunk(delta: object, logprobs: readonly TokenLogprob[] = [], finishReason: FinishReason | null = null) {
+  chunk(
+    index: number,
+    delta: object,
+    logprobs: readonly TokenLogprob[] = [],
+    finishReason: FinishReason | null = null,
+  ) {
     return {
       ...this.#fields('chat.completion.chunk'),
       choices: [
         {
-          index: 0,
+          index,
           delta,
           logprobs: this.#logprobsOf(logprobs),
           finish_reason: finishReason && finishReasons[finishReason],
@@ -166,8 +183,8 @@ class Head {
     }
   }
 
-  usage(answer: Answer) {
-    return { ...this.#fields('chat.completion.chunk'), choices: [], usage: usageOf(answer) }
+  usage(answers: readonly Answer[]) {
+    return { ...this.#fields('chat.completion.chunk'), choices: [], usage: usageOf(answers) }
   }
 
   #fields(object: string) {
@@ -176,71 +193,79 @@ class Head {
 
   #logprobsOf(entries: readonly TokenLogprob[]) {
     if (!this.#logprobs) return null
-    const { model } = this.#service
-    const named = ({ token, logprob }: { readonly token: number; readonly logprob: number }) => {
-      const text = model.detokenize(Int32Array.of(token))
-      // A piece of a character has no text of its own.
-      return { token: text, logprob, bytes: text.includes('\ufffd') ? null : [...Buffer.from(text)] }
-    }
-    return {
-      content: entries.map((entry) => ({ ...named(entry), top_logprobs: entry.top.map(named) })),
-      refusal: null,
-    }
+    return { content: namedLogprobs(this.#service.model, entries), refusal: null }
   }
 }
 
-/** The answer as events. The first chunk tells of the pictures too, the last one of the times. */
+/** The answers as events. The first chunk of each tells of pictures and videos too, the last one of the times. */
 async function* frames(
   head: Head,
-  parts: AsyncIterable<StreamPart>,
+  parts: AsyncIterable<PartOf>,
   includeUsage: boolean,
 ): AsyncGenerator<string, void, undefined> {
-  const answer = emptyAnswer()
   const usage = includeUsage ? { usage: null } : {}
-  const frame = (...chunk: Parameters<Head['chunk']>) => dataFrame({ ...head.chunk(...chunk), ...usage })
-  let begun = false
-  for await (const part of parts) {
+  const answers: Answer[] = []
+  const begun = new Set<number>()
+  for await (const { index, part } of parts) {
+    const answer = (answers[index] ??= emptyAnswer())
+    const frame = (...chunk: Parameters<Head['chunk']>) => dataFrame({ ...head.chunk(...chunk), ...usage })
     const isNewCall = part.type === 'tool-call' && answer.calls[part.index] === undefined
     addPart(answer, part)
     if (part.type === 'image' || part.type === 'video') continue
-    if (!begun) {
-      begun = true
-      const first = head.chunk({ role: 'assistant', content: '' })
-      yield dataFrame({ ...first, ...usage, ...(answer.images.length > 0 && imagesOf(answer.images)) })
+    if (!begun.has(index)) {
+      begun.add(index)
+      const first = head.chunk(index, { role: 'assistant', content: '' })
+      yield dataFrame({ ...first, ...usage, ...mediaOf(answer) })
     }
     if (part.type === 'text' && (part.text !== '' || part.logprobs))
-      yield frame({ content: part.text }, part.logprobs)
-    if (part.type === 'reasoning' && part.text !== '') yield frame({ reasoning_content: part.text })
+      yield frame(index, { content: part.text }, part.logprobs)
+    if (part.type === 'reasoning' && part.text !== '') yield frame(index, { reasoning_content: part.text })
     if (part.type === 'tool-call' && (isNewCall || part.delta !== '')) {
-      const { index, id, name, delta } = part
+      const { index: place, id, name, delta } = part
       const call = isNewCall
-        ? { index, id, type: 'function', function: { name, arguments: delta } }
-        : { index, function: { arguments: delta } }
-      yield frame({ tool_calls: [call] })
+        ? { index: place, id, type: 'function', function: { name, arguments: delta } }
+        : { index: place, function: { arguments: delta } }
+      yield frame(index, { tool_calls: [call] })
+    }
+    if (part.type === 'finish') {
+      const last = head.chunk(index, {}, [], part.finishReason)
+      yield dataFrame({ ...last, ...usage, ...timingsOf(answer) })
     }
   }
-  const last = head.chunk({}, [], answer.finishReason)
-  yield dataFrame({ ...last, ...usage, ...(answer.timings && timingsOf(answer)) })
-  if (includeUsage) yield dataFrame(head.usage(answer))
+  if (includeUsage) yield dataFrame(head.usage(answers))
   yield 'data: [DONE]\n\n'
+}
+
+function messageOf({ text, reasoning, calls }: Answer) {
+  return {
+    role: 'assistant',
+    content: text === '' && calls.length > 0 ? null : text,
+    refusal: null,
+    ...(reasoning !== '' && { reasoning_content: reasoning }),
+    ...(calls.length > 0 && { tool_calls: calls.map(callOf) }),
+  }
 }
 
 function callOf({ id, name, arguments: given }: Answer['calls'][number]) {
   return { id, type: 'function', function: { name, arguments: given } }
 }
 
-function usageOf({ usage, reasoningTokens }: Answer) {
-  const { promptTokens, cachedTokens, completionTokens } = usage
+/** Several answers have one prompt. */
+function usageOf(answers: readonly Answer[]) {
+  const sum = (count: (answer: Answer) => number) =>
+    answers.reduce((total, answer) => total + count(answer), 0)
+  const { promptTokens = 0, cachedTokens = 0 } = answers[0]?.usage ?? {}
+  const completionTokens = sum(({ usage }) => usage.completionTokens)
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
     prompt_tokens_details: { cached_tokens: cachedTokens },
-    completion_tokens_details: { reasoning_tokens: reasoningTokens },
+    completion_tokens_details: { reasoning_tokens: sum(({ reasoningTokens }) => reasoningTokens) },
   }
 }
 
 /** What OpenAI's objects have no words for. */
 function extrasOf(answer: Answer) {
-  return { ...(answer.images.length > 0 && imagesOf(answer.images)), ...timingsOf(answer) }
+  return { ...mediaOf(answer), ...timingsOf(answer) }
 }

@@ -62,7 +62,6 @@ export async function eventStream(
         controller.close()
       },
       async cancel() {
-        work.cancel()
         work.end()
         await frames.return()
       },

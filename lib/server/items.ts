@@ -94,10 +94,13 @@ async function partOf(part: unknown, path: string, gate: MediaGate): Promise<Con
       const low = detail === 'low' ? { detail } : {}
       return { ...options, type: 'image_url', image_url: { url, ...low } } as ContentPart
     }
+    // OpenAI's API has no videos; ours are those of the chat API.
+    case 'video_url':
+      return (await gate.part(part, path)) as ContentPart
     default:
       throw badValue(
         `${path}.type`,
-        `Expected \`${path}.type\` to be 'input_text', 'input_image' or 'output_text'.`,
+        `Expected \`${path}.type\` to be 'input_text', 'input_image', 'output_text' or 'video_url'.`,
       )
   }
 }

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { z } from 'zod'
-import type { FinishReason, GenerateOptions, StreamPart, ToolChoice } from '../index'
+import type { FinishReason, GenerateOptions, QwenVL, StreamPart, ToolChoice } from '../index'
 import { addPart, emptyAnswer, gather, withOneCall } from './answer'
 import type { Answer } from './answer'
 import { blockList, conversationOf, systemBlocks } from './blocks'
@@ -58,7 +58,7 @@ const conversation = {
   output_config: z
     .object({ format: formatSchema.nullish() }, { error: 'an object with a format' })
     .optional(),
-  ...ignored('cache_control', 'context_management', 'speed'),
+  ...ignored('cache_control', 'context_management', 'speed', 'user_profile_id', 'workspace_id'),
 }
 const schema = z.strictObject({
   ...sampling,
@@ -70,7 +70,7 @@ const schema = z.strictObject({
     .optional(),
   stream: given.flag,
   ...unsupported('container', 'mcp_servers'),
-  ...ignored('metadata', 'service_tier', 'inference_geo'),
+  ...ignored('metadata', 'service_tier', 'inference_geo', 'diagnostics'),
 })
 type MessageRequest = z.infer<typeof schema>
 const countSchema = z.strictObject({ model: given.text, ...conversation, ...unsupported('mcp_servers') })
@@ -80,7 +80,7 @@ export function addMessages(app: Hono, service: Service): void {
     const request = await service.readBody(c, schema)
     service.checkName(request.model)
     const messages = await conversationOf(request, service.gate())
-    const { work, parts: all } = service.answer(c, messages, optionsOf(request))
+    const { work, parts: all } = service.answer(c, messages, optionsOf(service.model, request))
     const parts = request.tool_choice?.disable_parallel_tool_use ? withOneCall(all) : all
     const head = new Head(service, request)
     if (request.stream) return eventStream(frames(head, parts), form, work)
@@ -108,12 +108,12 @@ const form = {
 }
 
 /** As this API has it, a model thinks where it is told so. */
-function optionsOf(request: MessageRequest): GenerateOptions {
+function optionsOf(model: QwenVL, request: MessageRequest): GenerateOptions {
   const { thinking, stop_sequences: stop = [], output_config: output } = request
   const budget = thinking === undefined || thinking.type === 'disabled' ? 0 : thinking.budget_tokens
   return {
     ...(budget !== undefined && { thinkingBudget: budget }),
-    ...samplingOptions(request),
+    ...samplingOptions(model, request),
     ...toolOptions(request),
     maxTokens: request.max_tokens,
     ...(stop.length > 0 && { stop }),
@@ -179,6 +179,7 @@ class Head {
       content,
       stop_reason: null,
       stop_sequence: null,
+      container: null,
       usage: { input_tokens: 0, output_tokens: 0 },
     }
   }
@@ -189,11 +190,13 @@ class Head {
     return {
       stop_reason: stop === undefined ? stopReasons[answer.finishReason] : 'stop_sequence',
       stop_sequence: stop ?? null,
+      stop_details: null,
       usage: {
         input_tokens: promptTokens - cachedTokens,
         cache_creation_input_tokens: 0,
         cache_read_input_tokens: cachedTokens,
         output_tokens: completionTokens,
+        output_tokens_details: { thinking_tokens: answer.reasoningTokens },
       },
     }
   }

@@ -1,5 +1,6 @@
 /** GET /v1/models: the one model, under all its names. */
 import type { Hono } from 'hono'
+import { adaptersOf } from './adapters'
 import type { Service } from './service'
 
 export function addModels(app: Hono, service: Service): void {
@@ -27,5 +28,6 @@ function modelOf({ model, created }: Service, id: string) {
     parameters,
     vision: encoder !== undefined,
     image: { factor: image.factor, min_pixels: image.minPixels, max_pixels: image.maxPixels },
+    lora: adaptersOf(model),
   }
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { StreamPart } from '../index'
 import type { Answer } from './answer'
 import type { ServerEvent } from './events'
+import type { NamedLogprob } from './logprobs'
 
 type Kind = 'reasoning' | 'message' | 'function_call'
 
@@ -13,45 +14,53 @@ interface Item {
   /** Of a call: what its result names, and what it calls. */
   readonly call: { readonly id: string; readonly name: string }
   text: string
+  /** Of a message. */
+  readonly logprobs: NamedLogprob[]
 }
 
 const prefixes = { reasoning: 'rs', message: 'msg', function_call: 'fc' } as const
 
-function newItem(kind: Kind, call = { id: '', name: '' }, text = ''): Item {
-  return { kind, id: `${prefixes[kind]}_${randomUUID().replaceAll('-', '')}`, call, text }
+function newItem(kind: Kind, call = { id: '', name: '' }, text = '', logprobs: NamedLogprob[] = []): Item {
+  return { kind, id: `${prefixes[kind]}_${randomUUID().replaceAll('-', '')}`, call, text, logprobs }
 }
 
 /** The items of an answer. */
-export function outputOf({ text, reasoning, calls }: Answer): object[] {
+export function outputOf({ text, reasoning, calls }: Answer, logprobs: NamedLogprob[]): object[] {
   return [
     ...(reasoning === '' ? [] : [newItem('reasoning', undefined, reasoning)]),
-    ...(text === '' && calls.length > 0 ? [] : [newItem('message', undefined, text)]),
+    ...(text === '' && calls.length > 0 ? [] : [newItem('message', undefined, text, logprobs)]),
     ...calls.map(({ id, name, arguments: json }) => newItem('function_call', { id, name }, json)),
   ].map((item) => written(item, 'completed'))
 }
 
-function written({ kind, id, call, text }: Item, status: 'in_progress' | 'completed') {
+function written(item: Item, status: 'in_progress' | 'completed') {
+  const { kind, id, call, text } = item
   switch (kind) {
     case 'reasoning':
-      return { id, type: kind, summary: [], content: [{ type: 'reasoning_text', text }], status }
+      return { id, type: kind, summary: [], content: [contentPart(item)], status }
     case 'message':
-      return { id, type: kind, role: 'assistant', status, content: [contentPart(text)] }
+      return { id, type: kind, role: 'assistant', status, content: [contentPart(item)] }
     case 'function_call':
       return { id, type: kind, call_id: call.id, name: call.name, arguments: text, status }
   }
 }
 
-function contentPart(text: string) {
-  return { type: 'output_text', text, annotations: [], logprobs: [] }
+/** The one part of a thought or a message, as far as it came. */
+function contentPart({ kind, text, logprobs }: Item) {
+  if (kind === 'reasoning') return { type: 'reasoning_text', text }
+  return { type: 'output_text', text, annotations: [], logprobs: [...logprobs] }
 }
 
 /** Turns the parts of an answer into events, and keeps the finished items. */
 export class OutputEvents {
   readonly items: object[] = []
-  #open: Item | undefined;
+  #open: Item | undefined
+  /** Of tokens that gave no text yet. */
+  #early: NamedLogprob[] = [];
 
-  /** What a part gives. */
-  *add(part: StreamPart): Generator<ServerEvent, void, undefined> {
+  /** What a part gives. @param logprobs its own */
+  *add(part: StreamPart, logprobs: readonly NamedLogprob[]): Generator<ServerEvent, void, undefined> {
+    this.#early.push(...logprobs)
     switch (part.type) {
       case 'reasoning':
       case 'text': {
@@ -82,30 +91,42 @@ export class OutputEvents {
     const { kind } = item
     const empty = { ...written(item, 'in_progress'), ...(kind !== 'function_call' && { content: [] }) }
     yield { type: 'response.output_item.added', output_index: this.items.length, item: empty }
-    if (kind === 'message')
-      yield { type: 'response.content_part.added', ...this.#place(item), part: contentPart('') }
+    if (kind !== 'function_call')
+      yield { type: 'response.content_part.added', ...this.#place(item), part: contentPart(item) }
   }
 
   *#write(delta: string): Generator<ServerEvent, void, undefined> {
     const item = this.#open
     if (!item) return
     item.text += delta
-    yield { type: `response.${streams[item.kind]}.delta`, ...this.#place(item), delta, ...logprobsOf(item) }
+    const more = item.kind === 'message' ? { logprobs: this.#takeEarly(item) } : {}
+    yield { type: `response.${streams[item.kind]}.delta`, ...this.#place(item), delta, ...more }
   }
 
   *#finish(): Generator<ServerEvent, void, undefined> {
     const item = this.#open
     if (!item) return
     this.#open = undefined
-    const { kind, text, call } = item
-    const whole =
-      kind === 'function_call' ? { name: call.name, arguments: text } : { text, ...logprobsOf(item) }
+    const { kind, text, call, logprobs } = item
+    if (kind === 'message') this.#takeEarly(item)
+    const whole = {
+      function_call: { name: call.name, arguments: text },
+      message: { text, logprobs },
+      reasoning: { text },
+    }[kind]
     yield { type: `response.${streams[kind]}.done`, ...this.#place(item), ...whole }
-    if (kind === 'message')
-      yield { type: 'response.content_part.done', ...this.#place(item), part: contentPart(text) }
+    if (kind !== 'function_call')
+      yield { type: 'response.content_part.done', ...this.#place(item), part: contentPart(item) }
     const done = written(item, 'completed')
     yield { type: 'response.output_item.done', output_index: this.items.length, item: done }
     this.items.push(done)
+  }
+
+  #takeEarly(item: Item): NamedLogprob[] {
+    const early = this.#early
+    this.#early = []
+    item.logprobs.push(...early)
+    return early
   }
 
   #place({ kind, id }: Item) {
@@ -122,7 +143,3 @@ const streams = {
   message: 'output_text',
   function_call: 'function_call_arguments',
 } as const
-
-function logprobsOf({ kind }: Item) {
-  return kind === 'message' ? { logprobs: [] } : {}
-}

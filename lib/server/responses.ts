@@ -2,14 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import { z } from 'zod'
-import type { GenerateOptions, StreamPart, ToolChoice } from '../index'
-import { addPart, emptyAnswer, gather, imagesOf, timingsOf, withOneCall } from './answer'
+import type { GenerateOptions, QwenVL, StreamPart, ToolChoice } from '../index'
+import { addPart, emptyAnswer, gather, mediaOf, timingsOf, withOneCall } from './answer'
 import type { Answer } from './answer'
 import { eventStream, namedFrame } from './events'
 import type { ServerEvent } from './events'
 import { failureOf } from './failure'
 import type { Failure } from './failure'
 import { inputItems, messagesOf } from './items'
+import { namedLogprobs } from './logprobs'
 import { OutputEvents, outputOf } from './output'
 import type { Service } from './service'
 import {
@@ -22,6 +23,7 @@ import {
   choiceOfTool,
   toolOf,
   unsupported,
+  whole,
 } from './wire'
 
 const toolSchema = z
@@ -39,45 +41,55 @@ const toolSchema = z
 const choiceSchema = choiceOfTool(z.object({ type: z.literal('function'), name: z.string() }))
 const formatSchema = answerFormat({ schema: jsonSchema })
 
-const schema = z.strictObject({
-  ...sampling,
+const conversation = {
   input: inputItems,
   instructions: given.text,
-  max_output_tokens: given.count,
-  stream: given.flag,
   tools: z.array(toolSchema, { error: 'an array of tools' }).optional(),
   tool_choice: choiceSchema.optional(),
   parallel_tool_calls: given.flag,
   text: z.object({ format: formatSchema.optional() }, { error: 'an object with a format' }).optional(),
   reasoning: z.object({ effort: z.string().nullish() }, { error: 'an object with effort' }).optional(),
-  ...unsupported(
-    'previous_response_id',
-    'conversation',
-    'prompt',
-    'background',
-    'max_tool_calls',
-    'top_logprobs',
-  ),
-  ...ignored('store', 'metadata', 'include', 'truncation', 'user', 'service_tier', 'safety_identifier'),
+  ...unsupported('previous_response_id', 'conversation'),
+  ...ignored('truncation'),
+}
+const schema = z.strictObject({
+  ...sampling,
+  ...conversation,
+  max_output_tokens: given.count,
+  stream: given.flag,
+  include: z.array(z.string(), { error: 'an array of strings' }).optional(),
+  top_logprobs: whole(0, 20),
+  ...unsupported('prompt', 'background', 'max_tool_calls'),
+  ...ignored('store', 'metadata', 'user', 'service_tier', 'safety_identifier'),
   ...ignored('prompt_cache_key', 'prompt_cache_retention', 'stream_options', 'moderation'),
 })
 type ResponseRequest = z.infer<typeof schema>
+const countSchema = z.strictObject({ model: given.text, ...conversation, ...ignored('personality') })
 
 export function addResponses(app: Hono, service: Service): void {
   app.post('/v1/responses', async (c) => {
     const request = await service.readBody(c, schema)
     service.checkName(request.model)
     const messages = await messagesOf(request.input, request.instructions, service.gate())
-    const { work, parts: all } = service.answer(c, messages, optionsOf(request))
+    const { work, parts: all } = service.answer(c, messages, optionsOf(service.model, request))
     const parts = request.parallel_tool_calls === false ? withOneCall(all) : all
     const head = new Head(service, request)
-    if (request.stream) return eventStream(frames(head, parts), form, work)
+    if (request.stream) return eventStream(frames(service.model, head, parts), form, work)
     try {
       const answer = await gather(parts)
-      return c.json(head.response(answer, outputOf(answer)))
+      return c.json(head.response(answer, outputOf(answer, namedLogprobs(service.model, answer.logprobs))))
     } finally {
       work.end()
     }
+  })
+  app.post('/v1/responses/input_tokens', async (c) => {
+    const { model, input, instructions, tools } = await service.readBody(c, countSchema)
+    service.checkName(model)
+    const messages = await messagesOf(input, instructions, service.gate())
+    const tokens = await service.during(c, (signal) =>
+      service.model.countTokens(messages, { ...(tools && { tools }), signal }),
+    )
+    return c.json({ object: 'response.input_tokens', input_tokens: tokens })
   })
 }
 
@@ -86,20 +98,25 @@ const form = {
   failure: ({ code, message, param }: Failure) => namedFrame({ type: 'error', code, message, param }),
 }
 
-function optionsOf(request: ResponseRequest): GenerateOptions {
+function optionsOf(model: QwenVL, request: ResponseRequest): GenerateOptions {
   const { tools, tool_choice: choice, text, max_output_tokens: maxTokens } = request
   const toolChoice: ToolChoice | undefined =
     choice === undefined || typeof choice === 'string' ? choice : { name: choice.name }
   const format = text?.format
   return {
-    ...samplingOptions(request),
+    ...samplingOptions(model, request),
     ...(['none', 'minimal'].includes(request.reasoning?.effort ?? '') && { thinkingBudget: 0 }),
     ...(maxTokens !== undefined && { maxTokens }),
     ...(tools && { tools }),
     ...(toolChoice && { toolChoice }),
     ...(format?.type === 'json_object' && { schema: { type: 'object' } }),
     ...(format?.type === 'json_schema' && { schema: format.schema }),
+    ...(wantsLogprobs(request) && { logprobs: request.top_logprobs ?? true }),
   }
+}
+
+function wantsLogprobs({ include = [], top_logprobs: top }: ResponseRequest): boolean {
+  return top !== undefined || include.includes('message.output_text.logprobs')
 }
 
 /** The object that is the answer, at its beginning and at its end. */
@@ -125,7 +142,7 @@ class Head {
       ...(cut && { incomplete_details: { reason: 'max_output_tokens' } }),
       output,
       usage: usageOf(answer),
-      ...(answer.images.length > 0 && imagesOf(answer.images)),
+      ...mediaOf(answer),
       ...timingsOf(answer),
     }
   }
@@ -155,6 +172,7 @@ class Head {
         ...tool.function,
         strict: false,
       })),
+      top_logprobs: this.#request.top_logprobs ?? 0,
       truncation: 'disabled',
       metadata: {},
     }
@@ -163,6 +181,7 @@ class Head {
 
 /** The answer as numbered events. */
 async function* frames(
+  model: QwenVL,
   head: Head,
   parts: AsyncIterable<StreamPart>,
 ): AsyncGenerator<string, void, undefined> {
@@ -179,7 +198,8 @@ async function* frames(
         yield frame({ type: 'response.in_progress', response: head.begun() })
       }
       begun = true
-      for (const event of output.add(part)) yield frame(event)
+      const logprobs = part.type === 'text' ? namedLogprobs(model, part.logprobs ?? []) : []
+      for (const event of output.add(part, logprobs)) yield frame(event)
     }
   } catch (error) {
     if (!begun) throw error

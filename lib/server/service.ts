@@ -57,16 +57,15 @@ export class Service {
   begin(c: Context): Work {
     if (this.#closing) throw closed()
     const abort = new AbortController()
-    const cancel = () => abort.abort()
-    const forget = whenAborted(c.req.raw.signal, cancel)
+    const forget = whenAborted(c.req.raw.signal, () => abort.abort())
     const { timeoutMs } = this.settings
     const timer = setTimeout(() => abort.abort(tooSlow(timeoutMs)), timeoutMs)
     timer.unref() // a server keeps its process alive, the limit of an answer need not
     this.#running.add(abort)
     return {
       signal: abort.signal,
-      cancel,
       end: () => {
+        abort.abort()
         clearTimeout(timer)
         forget()
         this.#running.delete(abort)
@@ -76,10 +75,23 @@ export class Service {
 
   /** Begins an answer. @throws what the library says of its options and messages */
   answer(c: Context, messages: readonly Message[], options: GenerateOptions): BegunAnswer {
+    const { work, answers } = this.answers(c, messages, [options])
+    const [parts] = answers
+    return { work, parts }
+  }
+
+  /** Begins several answers to the same messages. @throws like `answer()` */
+  answers<const Options extends readonly GenerateOptions[]>(
+    c: Context,
+    messages: readonly Message[],
+    options: Options,
+  ) {
     const work = this.begin(c)
     try {
-      const stream = this.model.stream(messages, { ...options, signal: work.signal })
-      return { work, parts: this.metrics.watch(partsOf(stream)) }
+      const answers = options.map((each) =>
+        this.metrics.watch(partsOf(this.model.stream(messages, { ...each, signal: work.signal }))),
+      ) as { [Index in keyof Options]: BegunAnswer['parts'] }
+      return { work, answers }
     } catch (error) {
       work.end()
       throw error
@@ -110,9 +122,7 @@ export class Service {
 /** The work for one request. */
 export interface Work {
   readonly signal: AbortSignal
-  /** Ends it: nobody waits for it any more. */
-  readonly cancel: () => void
-  /** To be called when it is over. Idempotent. */
+  /** To be called when it is over, or nobody waits for it any more: what still runs is cancelled. Idempotent. */
   readonly end: () => void
 }
 

@@ -1,6 +1,7 @@
 /** Fields that several APIs share, and what they are in the library. */
 import { z } from 'zod'
-import type { GenerateOptions, OpenAITool } from '../index'
+import type { GenerateOptions, OpenAITool, QwenVL } from '../index'
+import { adapterList, chosenAdapters } from './adapters'
 
 const string = z.string({ error: 'a string' })
 const number = (least: number, most: number) =>
@@ -9,7 +10,7 @@ const number = (least: number, most: number) =>
     .min(least, { error: `a number from ${least} to ${most}` })
     .max(most, { error: `a number from ${least} to ${most}` })
     .optional()
-const whole = (least: number, most: number) =>
+export const whole = (least: number, most: number) =>
   z
     .int({ error: `a whole number from ${least} to ${most}` })
     .min(least, { error: `a whole number from ${least} to ${most}` })
@@ -73,10 +74,14 @@ export const sampling = {
   enable_thinking: given.flag,
   thinking_budget: whole(0, maxInt),
   add_vision_id: given.flag,
+  lora: adapterList,
 }
 
-/** Those fields as options of the library. */
-export function samplingOptions(request: z.infer<z.ZodObject<typeof sampling>>): GenerateOptions {
+/** Those fields as options of the library. @throws HttpError for an adapter that the model has not */
+export function samplingOptions(
+  model: QwenVL,
+  request: z.infer<z.ZodObject<typeof sampling>>,
+): GenerateOptions {
   const { top_k: topK, seed, enable_thinking: thinks, thinking_budget: budget } = request
   const variables = {
     ...(thinks !== undefined && { enable_thinking: thinks }),
@@ -95,6 +100,7 @@ export function samplingOptions(request: z.infer<z.ZodObject<typeof sampling>>):
     ignoreEos: request.ignore_eos,
     thinkingBudget: budget,
     addVisionId: request.add_vision_id,
+    lora: request.lora && chosenAdapters(model, request.lora),
     templateVariables: Object.keys(variables).length > 0 ? variables : undefined,
   }
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

@@ -180,6 +180,19 @@ ThoughtParams thought(const Napi::Value & value) {
     return params;
 }
 
+std::vector<std::pair<int32_t, float>> bias(const Napi::Object & object) {
+    const auto tokens = integers(object, "biasedTokens");
+    const auto values = elements<float>(object.Get("biases"), napi_float32_array, "biases", "a Float32Array");
+    if (values.size() != tokens.size()) {
+        refuse("biases", "one for each of `biasedTokens`");
+    }
+    std::vector<std::pair<int32_t, float>> pairs;
+    for (size_t i = 0; i < tokens.size(); i++) {
+        pairs.emplace_back(tokens[i], values[i]);
+    }
+    return pairs;
+}
+
 GenerateParams generate(const Napi::Object & object) {
     GenerateParams params{};
     params.segments = segments(object, Wanted::pixels_and_positions);
@@ -199,7 +212,8 @@ GenerateParams generate(const Napi::Object & object) {
                        real(object, "frequencyPenalty"),
                        integer<uint32_t>(object, "seed", 0, std::numeric_limits<uint32_t>::max()),
                        text(object, "grammar"),
-                       thought(object.Get("thought"))};
+                       thought(object.Get("thought")),
+                       bias(object)};
     params.speculate = integer(object, "speculate", 0, kMaxInt);
     if (params.sampling.repetition_penalty <= 0) {
         refuse("repetitionPenalty", "above 0");

@@ -84,6 +84,13 @@ void Generation::check_ids() const {
     if (params_.pad_token >= n_vocab) {
         throw Error("INVALID_ARGUMENT", "The picture's token id is not in the model's vocabulary.");
     }
+    for (const auto & [token, value] : params_.sampling.bias) {
+        if (token < 0 || token >= n_vocab) {
+            throw Error("INVALID_ARGUMENT", "`logitBias` has the token id " + std::to_string(token) +
+                                                ", the vocabulary those from 0 to " + std::to_string(n_vocab - 1) +
+                                                ".");
+        }
+    }
     if (has_unknown(params_.sampling.thought.closing)) {
         throw Error("INVALID_ARGUMENT", "A token id that closes the thought is not in the model's vocabulary.");
     }
@@ -242,7 +249,7 @@ void Generation::finish() {
     if (failed_) {
         return;
     }
-    if (auto rest = output_.finish(); !rest.empty()) {
+    if (auto rest = output_.finish(reason_ == "length"); !rest.empty()) {
         emit_({request_->id, TextDelta{std::move(rest), {}, {}}});
     }
     if (!admitted_) {

@@ -82,6 +82,7 @@ struct SamplingParams {
     uint32_t seed;
     std::string grammar = {};  // GBNF; empty: none
     ThoughtParams thought = {};
+    std::vector<std::pair<int32_t, float>> bias = {};  // of tokens: added to their logits
 };
 
 struct GenerateParams {

@@ -91,6 +91,9 @@ int32_t Sampler::choose(float * logits, int32_t n) {
 }
 
 void Sampler::penalise(float * logits) const {
+    for (const auto & [token, value] : params_.bias) {
+        logits[token] += value;
+    }
     if (params_.repetition_penalty != 1.0f) {
         for (const int32_t token : seen_) {
             float & logit = logits[token];

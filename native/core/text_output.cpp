@@ -107,11 +107,11 @@ std::string TextOutput::push(const std::string & piece) {
     return text;
 }
 
-std::string TextOutput::finish() {
+std::string TextOutput::finish(bool cut) {
     std::string rest;
     std::string text = whole_sequences(held_, rest);
     held_.clear();
-    return rest.empty() ? text : text + kReplacement;
+    return rest.empty() || cut ? text : text + kReplacement;
 }
 
 }  // namespace qvl

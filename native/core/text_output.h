@@ -13,8 +13,9 @@ class TextOutput {
     // Adds the bytes of a token; returns what can be shown now. After a stop string `stopped()` is true and nothing of
     // it was shown.
     std::string push(const std::string & piece);
-    // The held back rest; an unfinished UTF-8 sequence becomes U+FFFD.
-    std::string finish();
+    // The held back rest. An unfinished UTF-8 sequence becomes U+FFFD; of an answer that was cut off it is left out, for it
+    // is no fault of the model.
+    std::string finish(bool cut = false);
     bool stopped() const { return stopped_; }
 
   private:

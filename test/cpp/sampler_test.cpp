@@ -63,6 +63,17 @@ TEST(greedy_finds_the_likeliest_wherever_it_is) {
     CHECK_EQ(next(sampler, std::vector<float>(2500, -INFINITY)), 0);
 }
 
+TEST(a_bias_is_added_to_the_logit_of_its_token) {
+    SamplingParams params = kGreedy;
+    params.bias = {{1, -100.0f}, {0, 0.5f}};
+    Sampler sampler(params, nullptr);
+    CHECK_EQ(next(sampler, {1.7f, 3, 2}), 0);
+    CHECK_EQ(next(sampler, {1.4f, 3, 2}), 2);
+    SamplingParams sampled = random(1);
+    sampled.bias = {{2, 100.0f}};
+    CHECK_EQ(share(draw(sampled, kSixThreeOne, 50), 2), 1.0);
+}
+
 TEST(top_k_of_one_is_greedy_at_any_temperature) {
     SamplingParams params = random(7);
     params.temperature = 100.0f;

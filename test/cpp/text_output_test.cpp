@@ -33,6 +33,18 @@ TEST(an_unfinished_character_at_the_end_becomes_one_replacement) {
     CHECK_EQ(shown({}, {"a\xF0\x9F\x98"}), "a,|" + kReplacement);
 }
 
+TEST(of_an_answer_that_was_cut_off_an_unfinished_character_is_left_out) {
+    TextOutput output({});
+    CHECK_EQ(output.push("a\xF0\x9F\x98"), "a");
+    CHECK_EQ(output.finish(true), "");
+    TextOutput held({"END"});
+    CHECK_EQ(held.push("E\xE2\x82"), "E");
+    CHECK_EQ(held.finish(true), "");
+    TextOutput stop({"END"});
+    CHECK_EQ(stop.push("EN"), "");
+    CHECK_EQ(stop.finish(true), "EN");
+}
+
 // As the WHATWG decoder: one U+FFFD for each maximal ill-formed part.
 TEST(ill_formed_bytes_become_replacements) {
     CHECK_EQ(shown({}, {"\xFF"

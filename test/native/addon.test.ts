@@ -51,6 +51,8 @@ const generateRequest = {
   repetitionPenalty: 1,
   presencePenalty: 0,
   frequencyPenalty: 0,
+  biasedTokens: new Int32Array(),
+  biases: new Float32Array(),
   seed: 0,
   grammar: '',
   speculate: 0,
@@ -206,6 +208,8 @@ describe('this and arguments', () => {
     repetitionPenalty: [undefined, 0, -1],
     presencePenalty: [undefined, Infinity],
     frequencyPenalty: [undefined, {}],
+    biasedTokens: [undefined, [1], Int32Array.of(1)],
+    biases: [undefined, [1], Float32Array.of(1)],
     seed: [undefined, -1, 0.5, 2 ** 32],
   }
   test.each(Object.entries(wrongValues))('submit names a wrong %s', (field, values) => {

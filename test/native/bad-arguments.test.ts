@@ -82,6 +82,7 @@ const goodOptions: Record<string, (value: unknown) => boolean> = {
   repetitionPenalty: (value) => value === 7 || value === 0.5,
   presencePenalty: (value) => typeof value === 'number' && Number.isFinite(value),
   frequencyPenalty: (value) => typeof value === 'number' && Number.isFinite(value),
+  logitBias: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   seed: (value) => value === 7,
   priority: (value) => value === 7 || value === -1,
   stop: (value) => value === 'x' || Array.isArray(value),

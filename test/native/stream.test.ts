@@ -58,6 +58,8 @@ describe('a reader that stops', () => {
           repetitionPenalty: 1,
           presencePenalty: 0,
           frequencyPenalty: 0,
+          biasedTokens: new Int32Array(),
+          biases: new Float32Array(),
           seed: 0,
           grammar: '',
           speculate: 0,

@@ -184,6 +184,50 @@ describe('/v1/responses', () => {
     expect(next.output_text).not.toBe('')
   })
 
+  test('log-probabilities are those of the text, whole and streamed', async () => {
+    const request = {
+      ...short,
+      include: ['message.output_text.logprobs' as const],
+      top_logprobs: 2,
+      max_output_tokens: 12,
+    }
+    const logprobsOf = ({ output }: OpenAI.Responses.Response) =>
+      output.flatMap((item) =>
+        item.type === 'message'
+          ? item.content.flatMap((part) => (part.type === 'output_text' ? (part.logprobs ?? []) : []))
+          : [],
+      )
+    const whole = logprobsOf(await openai.responses.create(request))
+    expect(whole).toHaveLength(12)
+    for (const { token, logprob, bytes, top_logprobs: top } of whole) {
+      expect(top).toHaveLength(2)
+      expect(top[0]?.logprob).toBe(logprob) // greedy
+      if (bytes) expect(Buffer.from(bytes).toString()).toBe(token)
+    }
+    const streamed: unknown[] = []
+    const stream = openai.responses.stream(request)
+    for await (const event of stream)
+      if (event.type === 'response.output_text.delta') streamed.push(...event.logprobs)
+    const closeTo = whole.map((entry) => ({ ...entry, logprob: expect.closeTo(entry.logprob, 4) }))
+    expect(logprobsOf(await stream.finalResponse())).toMatchObject(
+      closeTo.map(({ token, logprob }) => ({ token, logprob })),
+    )
+    expect(streamed).toMatchObject(
+      closeTo.slice(0, streamed.length).map(({ token, logprob }) => ({ token, logprob })),
+    )
+    expect(streamed.length).toBeGreaterThan(6)
+    const [without] = (await openai.responses.create(short)).output
+    expect(without).toMatchObject({ content: [{ logprobs: [] }] })
+  })
+
+  test('tokens are counted before', async () => {
+    const content = [{ type: 'input_image', image_url: dataUrl('scene.png'), detail: 'auto' } as const]
+    const input = [{ role: 'user' as const, content }]
+    const counted = await openai.responses.inputTokens.count({ model: 'tiny', input, instructions: 'Look.' })
+    const { usage } = await openai.responses.create({ ...short, input, instructions: 'Look.' })
+    expect(counted).toEqual({ object: 'response.input_tokens', input_tokens: usage?.input_tokens })
+  })
+
   test('answers are not kept', async () => {
     const asked = openai.responses.create({ ...short, previous_response_id: 'resp_1' })
     await expect(asked).rejects.toMatchObject({ status: 400, param: 'previous_response_id' })

@@ -8,7 +8,7 @@ import type {
   ChatCompletionMessageParam,
 } from 'openai/resources/chat/completions'
 import { z } from 'zod'
-import { dataUrl, startServing } from './serving'
+import { dataUrl, post, startServing } from './serving'
 import type { Serving } from './serving'
 
 let server: Serving
@@ -98,6 +98,85 @@ describe('an answer', () => {
       if (bytes) expect(Buffer.from(bytes).toString()).toBe(token)
     }
   })
+})
+
+describe('several answers', () => {
+  /** Nearly even chances among four: what runs beside an answer changes the last bits of its numbers, but no choice. */
+  const even = { temperature: 100, top_k: 4, max_completion_tokens: 4 }
+  const several = { ...short, ...even, messages: question, n: 3, seed: 5 }
+  const textsOf = ({ choices }: { choices: Array<{ index: number; message: { content: string | null } }> }) =>
+    choices.map(({ index, message }) => [index, message.content])
+
+  test('are of seeds one after the other', async () => {
+    const whole = await client.chat.completions.create(several)
+    const alone = await Promise.all([5, 6, 7].map((seed) => ask({ ...even, seed })))
+    expect(textsOf(whole)).toEqual(alone.map(({ choices }, index) => [index, choices[0]?.message.content]))
+    expect(new Set(textsOf(whole).map(([, text]) => text)).size).toBe(3)
+    expect(whole.usage).toMatchObject({
+      prompt_tokens: alone[0]?.usage?.prompt_tokens,
+      completion_tokens: alone.reduce((sum, { usage }) => sum + (usage?.completion_tokens ?? 0), 0),
+    })
+  })
+
+  test('come together in a stream', async () => {
+    const content = [picture('scene.png'), { type: 'text', text: 'And?' } as const]
+    const request = { ...several, messages: [{ role: 'user', content }] } satisfies typeof several
+    const whole = await client.chat.completions.create(request)
+    const final = await client.chat.completions.stream(request).finalChatCompletion()
+    expect(textsOf(final)).toEqual(textsOf(whole))
+    expect(final.choices.map((choice) => choice.finish_reason)).toEqual(
+      whole.choices.map((choice) => choice.finish_reason),
+    )
+  })
+
+  test('end together, if one of them cannot be', async () => {
+    const request = { ...several, ignore_eos: true, stop: ['\u0000never'], max_completion_tokens: 2000 }
+    const leave = new AbortController()
+    const stream = await client.chat.completions.create(
+      { ...request, stream: true },
+      { signal: leave.signal },
+    )
+    for await (const _ of stream) break
+    const running = async () => {
+      const text = await (await fetch(`${server.url}/metrics`)).text()
+      return Number(/^qwenvl_answers_running (\d+)$/m.exec(text)?.[1])
+    }
+    while ((await running()) > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  })
+})
+
+test('logit_bias makes a token always, or never', async () => {
+  const { body } = await post(`${server.url}/tokenize`, { content: 'dog' })
+  const [dog = 0] = body['tokens'] as number[]
+  const { body: detokenized } = await post(`${server.url}/detokenize`, { tokens: [dog] })
+  const only = await ask({ logit_bias: { [dog]: 100 }, max_completion_tokens: 3 })
+  expect(only.choices[0]?.message.content).toBe(String(detokenized['content']).repeat(3))
+
+  const first = async (bias = {}) => {
+    const { choices } = await ask({ logprobs: true, logit_bias: bias, max_completion_tokens: 1 })
+    return choices[0]?.logprobs?.content?.[0]?.token ?? ''
+  }
+  const likeliest = await first()
+  const ids = (await post(`${server.url}/tokenize`, { content: likeliest })).body['tokens'] as number[]
+  expect(await first(Object.fromEntries(ids.map((id) => [id, -100])))).not.toBe(likeliest)
+})
+
+test('an answer is not cut inside a character', async () => {
+  const grammar = {
+    type: 'json_schema',
+    json_schema: { name: 'x', schema: { const: '漢字漢字漢字' } },
+  } as const
+  for (let most = 1; most < 12; most++) {
+    const request = { response_format: grammar, max_completion_tokens: most }
+    const { choices } = await ask(request)
+    expect('"漢字漢字漢字"'.startsWith(choices[0]?.message.content ?? '?')).toBe(true)
+    const stream = client.chat.completions.stream({ ...short, messages: question, ...request })
+    stream.on('error', () => undefined) // the client's parser: this JSON is cut off
+    const text = (await chunksOf(stream).catch(() => [])).map(
+      ({ choices: [one] }) => one?.delta.content ?? '',
+    )
+    expect(text.join('')).toBe(choices[0]?.message.content)
+  }
 })
 
 describe('pictures', () => {
@@ -205,7 +284,10 @@ describe('errors', () => {
     ['no messages', { messages: [] }, 400, 'invalid_value', 'messages'],
     ['a wrong role', { messages: [{ role: 'x', content: 'a' }] }, 400, 'invalid_value', 'messages[0].role'],
     ['a wrong number', { temperature: 'warm' }, 400, 'invalid_value', 'temperature'],
-    ['two answers', { n: 2 }, 400, 'invalid_value', 'n'],
+    ['too many answers', { n: 1000 }, 400, 'invalid_value', 'n'],
+    ['a bias of no token', { logit_bias: { a: 1 } }, 400, 'invalid_value', 'logit_bias'],
+    ['a bias of an unknown token', { logit_bias: { 999999: 1 } }, 400, 'invalid_value', null],
+    ['an unknown adapter', { lora: [{ id: 0 }] }, 400, 'invalid_value', 'lora[0].id'],
     ['a path', withImage('/etc/hostname'), 400, 'invalid_value', 'messages[0].content[0].image_url.url'],
     [
       'a file',

@@ -1,6 +1,6 @@
 /** What no client may do to a server: each gets an error in the form of the API, and everything else goes on. */
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import OpenAI from 'openai'
-import { fixture } from '../program'
+import { fixture, root, withModel } from '../program'
 import { post, startServing } from './serving'
 import type { Serving } from './serving'
 
@@ -105,6 +105,18 @@ describe('bodies', () => {
 
   test('1,000 pictures', async () => {
     expect(await post(chat, show('data:,', 1000))).toMatchObject(failed(400, 'too_many_images'))
+    const many = <Part>(part: Part) => Array.from({ length: 1000 }, () => part)
+    const input = [{ role: 'user', content: many({ type: 'input_image', image_url: 'data:,' }) }]
+    expect(await post(`${server.url}/v1/responses`, { input })).toMatchObject(failed(400, 'too_many_images'))
+    const source = { type: 'base64', media_type: 'image/png', data: '' }
+    const messages = [{ role: 'user', content: many({ type: 'image', source }) }]
+    expect(await post(`${server.url}/v1/messages`, { messages, max_tokens: 1 })).toMatchObject({
+      status: 400,
+      body: { type: 'error', error: { type: 'invalid_request_error' } },
+    })
+    expect(await post(`${server.url}/v1/embeddings`, { input: many('data:,') })).toMatchObject(
+      failed(400, 'too_many_images'),
+    )
   })
 
   test('schemas that are none, or have no end', async () => {
@@ -169,6 +181,47 @@ describe('places', () => {
     const asked = await post(chat, { ...short, messages: [{ role: 'user', content: [video] }] })
     expect(asked).toMatchObject(failed(400, 'image_address_refused'))
   })
+})
+
+test('a public address may not lead inside', async () => {
+  const asked: string[] = []
+  const site = createServer(({ url = '' }, response) => {
+    asked.push(url)
+    const { port } = site.address() as AddressInfo
+    const places: Record<string, string> = {
+      '/moved': '/picture',
+      '/to-loopback': `http://127.0.0.1:${port}/secret`,
+      '/to-metadata': 'http://169.254.169.254/latest/meta-data',
+      '/to-name': 'http://inside.example/secret',
+      '/to-file': 'file:///etc/passwd',
+    }
+    const location = places[url]
+    if (location !== undefined) response.writeHead(302, { location }).end()
+    else response.end(readFileSync(fixture('images/square.png')))
+  }).listen(0, '127.0.0.1')
+  await once(site, 'listening')
+  const { port } = site.address() as AddressInfo
+  const NODE_OPTIONS = `--require=${join(root, 'test/process/internet.cjs')}`
+  const careful = await startServing([], { ...withModel, NODE_OPTIONS, INTERNET_PORT: String(port) })
+  const ask = (path: string) =>
+    post(`${careful.url}/v1/chat/completions`, show(`http://public.example${path}`))
+
+  expect(await ask('/picture')).toMatchObject({ status: 200 })
+  expect(await ask('/moved')).toMatchObject({ status: 200 })
+  for (const path of ['/to-loopback', '/to-metadata', '/to-name'])
+    expect(await ask(path)).toMatchObject(failed(400, 'image_address_refused'))
+  expect(await ask('/to-file')).toMatchObject(failed(400, 'image_download'))
+  expect(asked).toEqual([
+    '/picture',
+    '/moved',
+    '/picture',
+    '/to-loopback',
+    '/to-metadata',
+    '/to-name',
+    '/to-file',
+  ])
+  await careful.stop()
+  site.close()
 })
 
 test('a refusal names the flag that allows', async () => {
