@@ -2,6 +2,7 @@
 import { basename } from 'node:path'
 import { QwenVL, listModels, removeModel } from '../index'
 import type { RemovedModel } from '../index'
+import { hubSettings } from '../models/settings'
 import { bytes, facts, json, print, table } from './output'
 import { downloadProgress } from './progress'
 
@@ -39,6 +40,11 @@ export async function list(flags: JsonFlags, signal: AbortSignal): Promise<void>
     model.projectors.map((path) => basename(path)).join(', ') || 'no projector',
   ])
   await print(flags.json ? json(models) : table(rows), signal)
+  if (models.length > 0 || flags.json) return
+  const { cacheDir } = await hubSettings({})
+  process.stderr.write(
+    `note: There are no models in ${cacheDir}. \`qwenvl-native pull\` brings them there.\n`,
+  )
 }
 
 export async function remove(
