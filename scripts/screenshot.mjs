@@ -37,7 +37,7 @@ try {
   })
   await page.goto(JSON.parse(line).url)
   await page.click('#sample')
-  await page.locator('#pictures img').waitFor()
+  await page.locator('#media img').waitFor()
   await page.waitForFunction(() => document.querySelector('#question').value !== '')
   await page.keyboard.press('Enter')
   await page.locator('.answer[aria-busy=false]').waitFor()

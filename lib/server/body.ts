@@ -52,7 +52,7 @@ function objectOf(text: string): Record<string, unknown> {
 }
 
 function tooLarge(maxBytes: number): HttpError {
-  return new HttpError(413, `The request has more than ${maxBytes} bytes. Send smaller pictures.`, {
+  return new HttpError(413, `The request has more than ${maxBytes} bytes. Send smaller pictures or videos.`, {
     code: 'request_too_large',
   })
 }

@@ -5,7 +5,7 @@ import type { Model, News } from './api'
 import { element, icon, iconButton } from './dom'
 import { FoundPicture } from './found'
 import { MarkdownView } from './markdown'
-import type { Picture } from './picture'
+import type { Medium, Picture } from './medium'
 
 export class AnswerView {
   readonly element = element('div', { className: 'answer', ariaBusy: 'true' })
@@ -14,6 +14,8 @@ export class AnswerView {
   readonly #thinking = element('details', { className: 'thought', hidden: true })
   readonly #foot = element('footer')
   readonly #model: Model
+  /** "picture", "picture and video". */
+  readonly #kinds: string
   /** All of the conversation: a model may point into an earlier one. */
   readonly #pictures: readonly Picture[]
   #images: GroundedAnswer['images'] = []
@@ -27,12 +29,13 @@ export class AnswerView {
   #text = ''
   #frame = 0
 
-  constructor(model: Model, pictures: readonly Picture[]) {
+  constructor(model: Model, media: readonly Medium[]) {
     this.#model = model
-    this.#pictures = pictures
+    this.#pictures = media.filter((medium) => medium.kind === 'picture')
+    this.#kinds = [...new Set(media.map(({ kind }) => kind))].join(' and ')
     this.#thinking.append(element('summary', {}, 'Thought'), this.#thought)
     this.element.append(this.#thinking, this.#body.element, this.#foot)
-    this.#foot.append(pictures.length > 0 ? 'Looking …' : 'Reading …')
+    this.#foot.append(media.length > 0 ? 'Looking …' : 'Reading …')
   }
 
   get text(): string {
@@ -67,7 +70,8 @@ export class AnswerView {
     this.element.ariaBusy = 'false'
     if (problem !== undefined) this.element.insertBefore(problemView(problem), this.#foot)
     this.#foot.replaceChildren()
-    if (this.#text !== '') this.#foot.append(this.#copyButton())
+    // Browsers give the clipboard only to pages of this machine and to https.
+    if (this.#text !== '' && 'clipboard' in navigator) this.#foot.append(this.#copyButton())
     this.#foot.append(...this.#figures().map((figure) => element('span', {}, figure)))
   }
 
@@ -105,7 +109,7 @@ export class AnswerView {
     if (this.#firstMs === undefined) return []
     const encodeMs = this.#timings?.encode_ms ?? 0
     return [
-      ...(encodeMs > 0 ? [`picture encoded in ${duration(encodeMs)}`] : []),
+      ...(encodeMs > 0 ? [`${this.#kinds} encoded in ${duration(encodeMs)}`] : []),
       `first token after ${duration(this.#firstMs)}`,
       this.#speed(),
       `${this.#tokens} ${this.#tokens === 1 ? 'token' : 'tokens'}`,

@@ -1,7 +1,7 @@
 /** The server's OpenAI interface, as far as the page needs it. */
 import type { GenerationId } from '../../generations'
 import type { Size } from '../../media/geometry'
-import type { Picture } from './picture'
+import type { Medium } from './medium'
 import type { Settings } from './settings'
 
 export interface Model {
@@ -9,13 +9,14 @@ export interface Model {
   readonly generation: GenerationId
   /** False for a model without its projector. */
   readonly vision: boolean
-  readonly image: { readonly max_pixels: number }
+  readonly context_size: number
+  readonly image: { readonly max_pixels: number; readonly factor: number }
 }
 
 /** A question and its answer, as far as it came. */
 export interface Turn {
   readonly text: string
-  readonly pictures: readonly Picture[]
+  readonly media: readonly Medium[]
   readonly answer: string
 }
 
@@ -71,14 +72,29 @@ export async function* ask(
   throw new ApiError(0, 'The connection broke before the answer was whole.')
 }
 
+/** Frames so few and so small that the videos take half of the context, at 16 tokens a frame or more. */
+function clipOf({ context_size: context, image: { factor } }: Model, turns: readonly Turn[]) {
+  const videos = turns.flatMap(({ media }) => media).filter(({ kind }) => kind === 'video').length
+  const tokens = context / 2 / videos
+  return {
+    total_pixels: Math.round(tokens * factor ** 2),
+    min_pixels: 4 * factor ** 2,
+    max_frames: Math.min(Math.max(4, Math.floor(tokens / 16)), 768),
+  }
+}
+
 function requestOf(model: Model, turns: readonly Turn[], settings: Settings): object {
   const { system, temperature, maxTokens, maxPixels, schema } = settings
   // What the server was told to allow stays the bound.
   const bounds = maxPixels !== undefined && { max_pixels: Math.min(maxPixels, model.image.max_pixels) }
-  const picture = ({ url }: Picture) => ({ type: 'image_url', image_url: { url }, ...bounds })
-  const asked = ({ text, pictures }: Turn) => ({
+  const clip = clipOf(model, turns)
+  const part = ({ kind, url }: Medium) =>
+    kind === 'video'
+      ? { type: 'video_url', video_url: { url }, ...clip }
+      : { type: 'image_url', image_url: { url }, ...bounds }
+  const asked = ({ text, media }: Turn) => ({
     role: 'user',
-    content: [...pictures.map(picture), ...(text === '' ? [] : [{ type: 'text', text }])],
+    content: [...media.map(part), ...(text === '' ? [] : [{ type: 'text', text }])],
   })
   return {
     model: model.id,
@@ -151,8 +167,9 @@ function newsOf(chunk: Chunk): News {
 /** The data of server-sent events. */
 async function* events(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
   let rest = ''
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
-    const blocks = (rest + text).split(/\r?\n\r?\n/)
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader() // Safari's streams are no async iterables
+  for (let step = await reader.read(); !step.done; step = await reader.read()) {
+    const blocks = (rest + step.value).split(/\r?\n\r?\n/)
     rest = blocks.pop() ?? ''
     for (const block of blocks) {
       const lines = block.split(/\r?\n/).filter((line) => line.startsWith('data:'))

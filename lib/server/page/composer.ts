@@ -1,23 +1,23 @@
-/** Where a question is made: its text, and pictures that are dropped, pasted, chosen or taken. */
+/** Where a question is made: its text, and pictures and videos that are dropped, pasted, chosen or taken. */
 import { photograph } from './camera'
 import { byId, element, iconButton } from './dom'
-import { readPicture } from './picture'
-import type { Picture } from './picture'
+import { readMedium, shownMedium } from './medium'
+import type { Medium } from './medium'
 
 export interface Question {
   readonly text: string
-  readonly pictures: readonly Picture[]
+  readonly media: readonly Medium[]
 }
 
 export class Composer {
   readonly #form = byId('composer', HTMLFormElement)
   readonly #text = byId('question', HTMLTextAreaElement)
-  readonly #list = byId('pictures', HTMLUListElement)
+  readonly #list = byId('media', HTMLUListElement)
   readonly #files = byId('files', HTMLInputElement)
   readonly #problem = byId('problem', HTMLParagraphElement)
   readonly #sending = byId('send', HTMLButtonElement)
   readonly #stopping = byId('stop', HTMLButtonElement)
-  #pictures: readonly Picture[] = []
+  #media: readonly Medium[] = []
 
   constructor(onSend: (question: Question) => void, onStop: () => void) {
     this.#form.onsubmit = (event) => {
@@ -31,17 +31,21 @@ export class Composer {
       this.#send(onSend)
     }
     this.#stopping.onclick = onStop
-    this.#takePictures()
+    this.#takeMedia()
   }
 
   /** While an answer comes, the button stops it. */
   set busy(busy: boolean) {
+    const focused = document.activeElement
     this.#sending.hidden = busy
     this.#stopping.hidden = !busy
+    // A button that vanishes would leave the keyboard nowhere.
+    if (focused === this.#sending) this.#stopping.focus()
+    if (focused === this.#stopping) this.#text.focus()
   }
 
-  get hasPictures(): boolean {
-    return this.#pictures.length > 0
+  get hasMedia(): boolean {
+    return this.#media.length > 0
   }
 
   set text(text: string) {
@@ -50,30 +54,30 @@ export class Composer {
   }
 
   /** Gives a question back that got no answer, unless the user has begun another. */
-  restore({ text, pictures }: Question): void {
-    if (this.#text.value !== '' || this.hasPictures) return
+  restore({ text, media }: Question): void {
+    if (this.#text.value !== '' || this.hasMedia) return
     this.#text.value = text
-    this.#show(pictures)
+    this.#show(media)
   }
 
   async add(files: ReadonlyArray<{ readonly file: Blob; readonly name: string }>): Promise<void> {
-    const read = await Promise.allSettled(files.map(({ file, name }) => readPicture(file, name)))
-    this.#show([...this.#pictures, ...read.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))])
+    const read = await Promise.allSettled(files.map(({ file, name }) => readMedium(file, name)))
+    this.#show([...this.#media, ...read.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))])
     this.#tell(read.find((one) => one.status === 'rejected')?.reason)
     this.#text.focus()
   }
 
   #send(onSend: (question: Question) => void): void {
     const text = this.#text.value.trim()
-    if (this.#sending.hidden || (text === '' && !this.hasPictures)) return
-    const question = { text, pictures: this.#pictures }
+    if (this.#sending.hidden || (text === '' && !this.hasMedia)) return
+    const question = { text, media: this.#media }
     this.#text.value = ''
     this.#show([])
     this.#tell(undefined)
     onSend(question)
   }
 
-  #takePictures(): void {
+  #takeMedia(): void {
     byId('attach', HTMLButtonElement).onclick = () => this.#files.click()
     this.#files.onchange = () => {
       void this.#addFiles(this.#files.files)
@@ -113,16 +117,16 @@ export class Composer {
     }
   }
 
-  #show(pictures: readonly Picture[]): void {
-    this.#pictures = pictures
+  #show(media: readonly Medium[]): void {
+    this.#media = media
     this.#list.replaceChildren(
-      ...pictures.map((picture) => {
-        const remove = () => this.#show(this.#pictures.filter((other) => other !== picture))
+      ...media.map((medium) => {
+        const remove = () => this.#show(this.#media.filter((other) => other !== medium))
         return element(
           'li',
           {},
-          element('img', { src: picture.url, alt: picture.name }),
-          iconButton('close', `Remove ${picture.name}`, remove),
+          shownMedium(medium, false),
+          iconButton('close', `Remove ${medium.name}`, remove),
         )
       }),
     )

@@ -2,7 +2,7 @@
 import { colourOf } from '../../grounding/overlay'
 import type { GroundingItem } from '../../grounding/item'
 import { drawing, element } from './dom'
-import type { Picture } from './picture'
+import type { Picture } from './medium'
 
 /** More labels would hide the picture: then they show under the pointer. */
 const manyMarks = 12

@@ -6,6 +6,7 @@ import { Composer } from './composer'
 import type { Question } from './composer'
 import { byId, element } from './dom'
 import { followEnd } from './follow'
+import { shownMedium } from './medium'
 import { samplePicture } from './sample'
 import { installSettings, installTheme, openSettings, readSettings } from './settings'
 
@@ -32,7 +33,7 @@ byId('sample', HTMLButtonElement).onclick = () => {
 for (const button of document.querySelectorAll<HTMLButtonElement>('#suggestions button')) {
   button.onclick = () => {
     composer.text = button.textContent
-    if (!composer.hasPictures) void addSample()
+    if (!composer.hasMedia) void addSample()
   }
 }
 document.addEventListener('keydown', (event) => {
@@ -83,8 +84,10 @@ async function answerIn(turn: HTMLElement, question: Question, signal: AbortSign
     return ''
   }
   const settings = readSettings()
-  const pictures = [...turns, question].flatMap((one) => one.pictures)
-  const view = new AnswerView(model, pictures)
+  const view = new AnswerView(
+    model,
+    [...turns, question].flatMap((one) => one.media),
+  )
   turn.append(view.element)
   try {
     for await (const news of ask(model, [...turns, { ...question, answer: '' }], settings, signal)) {
@@ -100,8 +103,8 @@ async function answerIn(turn: HTMLElement, question: Question, signal: AbortSign
   return view.text
 }
 
-function asked({ text, pictures }: Question): HTMLElement {
-  const shown = pictures.map(({ url, name }) => element('img', { src: url, alt: name }))
+function asked({ text, media }: Question): HTMLElement {
+  const shown = media.map((medium) => shownMedium(medium, true))
   return element(
     'div',
     { className: 'asked' },

@@ -1,7 +1,9 @@
 /** The web page of a running server, used in a real Chromium as a person uses it. */
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { readFileSync } from 'node:fs'
+import type { Browser, BrowserContext, Page, Request } from 'playwright-core'
 import { compare, startBrowser } from '../../support/browser'
 import { picture } from '../../support/fixtures'
+import { fixture } from '../program'
 import { startServing } from './serving'
 import type { Serving } from './serving'
 
@@ -26,7 +28,7 @@ beforeEach(() => visit(server.url))
 afterEach(async () => {
   await context.close()
   expect(complaints.filter((text) => !text.includes('Failed to load resource'))).toEqual([])
-  expect(requests.filter((url) => !/^(http:\/\/127\.0\.0\.1:\d+\/|data:)/.test(url))).toEqual([])
+  expect(requests.filter((url) => !/^((blob:)?http:\/\/127\.0\.0\.1:\d+\/|data:)/.test(url))).toEqual([])
 })
 
 async function visit(url: string): Promise<void> {
@@ -76,7 +78,7 @@ async function set(fields: Readonly<Record<string, string | object>>): Promise<v
 async function addPictures(...names: string[]): Promise<void> {
   await page.setInputFiles('#files', names.map(picture))
   await page
-    .locator('#pictures img')
+    .locator('#media img')
     .nth(names.length - 1)
     .waitFor()
 }
@@ -175,30 +177,36 @@ test('tells how long everything took', async () => {
   expect(figures).toMatch(/\b8 tokens/)
 })
 
-test('Escape stops an answer; what came of it stays, and the next question goes on from it', async () => {
-  await set({ schema: long, temperature: '0' })
-  await page.evaluate(() => {
-    const escape = () =>
-      document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
-    const observer = new MutationObserver(() => {
-      if ((document.querySelector('.text')?.textContent ?? '').length < 20) return
-      observer.disconnect()
-      escape()
-    })
-    observer.observe(document.body, { childList: true, subtree: true, characterData: true })
-  })
-  const stopped = await ask('Count.')
-  expect(stopped).toMatch(/^\[/)
-  expect(stopped).not.toMatch(/\]$/)
-  expect(await page.locator('.error').count()).toBe(0)
+test.each(['Escape', 'the button'])(
+  '%s stops an answer; what came of it stays, and is gone on from',
+  async (how) => {
+    await set({ schema: long, temperature: '0' })
+    await page.evaluate((way) => {
+      const escape = () =>
+        document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
+      const stop = way === 'Escape' ? escape : () => document.querySelector<HTMLElement>('#stop')?.click()
+      const observer = new MutationObserver(() => {
+        if ((document.querySelector('.text')?.textContent ?? '').length < 20) return
+        observer.disconnect()
+        stop()
+      })
+      observer.observe(document.body, { childList: true, subtree: true, characterData: true })
+    }, how)
+    const stopped = await ask('Count.')
+    expect(stopped).toMatch(/^\[/)
+    expect(stopped).not.toMatch(/\]$/)
+    expect(await page.locator('.error').count()).toBe(0)
 
-  await set({ schema: '', maxTokens: '4' })
-  const sent = page.waitForRequest('**/v1/chat/completions')
-  await ask('And now?')
-  const { messages } = (await sent).postDataJSON() as { messages: Array<{ role: string; content: unknown }> }
-  expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user'])
-  expect(String(messages[1]?.content).replaceAll(/\s/g, '')).toBe(stopped.replaceAll(/\s/g, ''))
-})
+    await set({ schema: '', maxTokens: '4' })
+    const sent = page.waitForRequest('**/v1/chat/completions')
+    await ask('And now?')
+    const { messages } = (await sent).postDataJSON() as {
+      messages: Array<{ role: string; content: unknown }>
+    }
+    expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user'])
+    expect(String(messages[1]?.content).replaceAll(/\s/g, '')).toBe(stopped.replaceAll(/\s/g, ''))
+  },
+)
 
 test('pictures are chosen, dropped, pasted and taken with the camera, and removed again', async () => {
   await addPictures('wide.png', 'tall.png')
@@ -211,7 +219,7 @@ test('pictures are chosen, dropped, pasted and taken with the camera, and remove
   await page.dispatchEvent('main', 'dragenter', { dataTransfer: transfer })
   expect(await page.locator('body.dropping').count()).toBe(1)
   await page.dispatchEvent('main', 'drop', { dataTransfer: transfer })
-  await page.locator('#pictures img').nth(2).waitFor()
+  await page.locator('#media img').nth(2).waitFor()
   expect(await page.locator('body.dropping').count()).toBe(0)
 
   await page.evaluate((data) => {
@@ -219,16 +227,16 @@ test('pictures are chosen, dropped, pasted and taken with the camera, and remove
       .querySelector('#question')
       ?.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))
   }, transfer)
-  await page.locator('#pictures img').nth(3).waitFor()
+  await page.locator('#media img').nth(3).waitFor()
 
   await page.click('#photograph')
   await page.click('#camera [value=take]')
-  await page.locator('#pictures img').nth(4).waitFor()
+  await page.locator('#media img').nth(4).waitFor()
 
   for (const name of ['wide.png', 'icon.svg'])
     await page.locator(`[aria-label="Remove ${name}"]`).first().click()
   const names = await page
-    .locator('#pictures img')
+    .locator('#media img')
     .evaluateAll((all) => all.map((img) => (img as HTMLImageElement).alt))
   expect(names).toEqual(['tall.png', 'icon.svg', 'photograph'])
 
@@ -247,9 +255,72 @@ test('pictures are chosen, dropped, pasted and taken with the camera, and remove
   expect(await page.locator('.error').count()).toBe(0)
 })
 
+describe('a video', () => {
+  const clip = readFileSync(fixture('video/clip.mp4'))
+  const add = (name: string, mimeType: string, buffer = clip) =>
+    page.setInputFiles('#files', { name, mimeType, buffer })
+  const partsOf = (sent: Request) => {
+    const { messages } = sent.postDataJSON() as {
+      messages: Array<{ content: Array<Record<string, unknown>> }>
+    }
+    return messages[0]?.content ?? []
+  }
+
+  test('is shown, sent beside pictures, and can be played in the conversation', async () => {
+    await set({ maxTokens: '4' })
+    await add('clip.mp4', 'video/mp4')
+    await page.locator('#media video').waitFor()
+    await addPictures('wide.png')
+    await page.locator('#media li').nth(1).waitFor()
+    const sent = page.waitForRequest('**/v1/chat/completions')
+    await ask('What happens?')
+    expect(partsOf(await sent)).toMatchObject([
+      { type: 'video_url', video_url: { url: `data:video/mp4;base64,${clip.toString('base64')}` } },
+      { type: 'image_url' },
+      { type: 'text' },
+    ])
+    expect(await page.locator('.turn footer').innerText()).toMatch(/video and picture encoded in [\d.]+ m?s/)
+    const played = page.locator('.asked video[controls]')
+    expect(
+      await played.evaluate((video: HTMLVideoElement) => video.play().then(() => video.videoWidth)),
+    ).toBe(128)
+  })
+
+  test('of a kind that no browser knows is read by the server', async () => {
+    await set({ maxTokens: '4' })
+    await add('clip.mkv', '')
+    await page.locator('#media video').waitFor()
+    await ask('What happens?')
+    expect(await page.locator('.error').count()).toBe(0)
+  })
+
+  test('that is none is told, and comes back with the question', async () => {
+    await add('broken.mp4', 'video/mp4', Buffer.from('no video'))
+    await page.locator('#media video').waitFor()
+    await page.fill('#question', 'What happens?')
+    await page.keyboard.press('Enter')
+    await page.locator('.error', { hasText: /video/i }).waitFor()
+    expect(await page.locator('#media video').count()).toBe(1)
+    expect(await page.inputValue('#question')).toBe('What happens?')
+  })
+})
+
+test('more than the server takes is told', async () => {
+  const other = await startServing(['--threads', '1', '--max-body-bytes', '200000'])
+  await context.close()
+  await visit(other.url)
+  const buffer = Buffer.alloc(3_000_000)
+  await page.setInputFiles('#files', { name: 'long.mp4', mimeType: 'video/mp4', buffer })
+  await page.locator('#media video').waitFor()
+  await page.fill('#question', 'What happens?')
+  await page.keyboard.press('Enter')
+  await page.locator('.error', { hasText: 'more than 200000 bytes' }).waitFor()
+  await other.stop()
+})
+
 test('a sample picture is drawn for whoever has none', async () => {
   await page.click('#suggestions li:first-child button')
-  await page.locator('#pictures img').waitFor()
+  await page.locator('#media img').waitFor()
   await set({ maxTokens: '4' })
   await page.focus('#question')
   await page.keyboard.press('Enter')
@@ -331,6 +402,18 @@ test('everything is reached by the keyboard', async () => {
   await page.locator('#settings[open]').waitFor()
   await page.keyboard.press('Escape')
   expect(await page.locator('#settings[open]').count()).toBe(0)
+})
+
+test('the keyboard stays in the composer when its button changes', async () => {
+  await set({ schema: long, temperature: '0' })
+  await page.fill('#question', 'Count.')
+  await page.focus('#send')
+  await page.keyboard.press('Enter')
+  await page.locator('#stop').waitFor()
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe('stop')
+  await page.keyboard.press('Enter')
+  await ended()
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe('question')
 })
 
 test('is light or dark as the system is, until told otherwise', async () => {
