@@ -60,7 +60,7 @@ test('a model is pulled, listed, asked and removed', async () => {
   expect(await run([cli, 'list'], { env })).toMatchObject({
     code: 0,
     stdout: '',
-    stderr: expect.stringMatching(/^note: There are no models in .*cache.*pull.*\n$/),
+    stderr: expect.stringMatching(/^note: There are no models in .*pull.*\n$/),
   })
 })
 
