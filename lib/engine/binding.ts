@@ -188,11 +188,14 @@ export interface ThoughtLimit {
   readonly closing: Int32Array
 }
 
-export interface GenerateRequest {
-  readonly kind: 'generate'
+interface Queued {
   readonly id: number
   /** The higher goes first. */
   readonly priority: number
+}
+
+export interface GenerateRequest extends Queued {
+  readonly kind: 'generate'
   readonly segments: readonly Segment[]
   /** Position of the first generated token. */
   readonly position: number
@@ -225,10 +228,8 @@ export interface GenerateRequest {
   readonly thought?: ThoughtLimit | undefined
 }
 
-export interface EncodeRequest {
+export interface EncodeRequest extends Queued {
   readonly kind: 'encode'
-  readonly id: number
-  readonly priority: number
   /** Identity of pixels and size: SHA-256, hexadecimal. */
   readonly hash: string
   readonly cache: KeepEmbedding
@@ -240,10 +241,8 @@ export interface EncodeRequest {
 }
 
 /** Appends to a file what is computed of a prompt. */
-export interface SaveStateRequest {
+export interface SaveStateRequest extends Queued {
   readonly kind: 'saveState'
-  readonly id: number
-  readonly priority: number
   readonly segments: readonly Segment[]
   readonly adapters: Float32Array
   readonly path: string
@@ -252,10 +251,8 @@ export interface SaveStateRequest {
 }
 
 /** Takes what was appended at `offset`, if it is whole and of this identity. */
-export interface RestoreStateRequest {
+export interface RestoreStateRequest extends Queued {
   readonly kind: 'restoreState'
-  readonly id: number
-  readonly priority: number
   readonly path: string
   readonly offset: number
   readonly identity: string
