@@ -23,6 +23,7 @@ function randomOf(seed: number): Random {
 const paths = [
   '/v1/chat/completions',
   '/v1/responses',
+  '/v1/responses/input_tokens',
   '/v1/messages',
   '/v1/messages/count_tokens',
   '/v1/embeddings',
@@ -87,6 +88,15 @@ function goodRequests(picture: string): Record<(typeof paths)[number], object[]>
     '/v1/chat/completions': [
       { ...sampling, messages, max_tokens: 2, stop: ['a'], logprobs: true, top_logprobs: 2 },
       {
+        messages: messages.slice(0, 1),
+        max_tokens: 2,
+        n: 2,
+        seed: 1,
+        logit_bias: { 5: -100, 7: 3 },
+        lora: [],
+        stream: true,
+      },
+      {
         messages: [{ role: 'user', content: 'Hi' }],
         max_tokens: 2,
         stream: true,
@@ -108,6 +118,13 @@ function goodRequests(picture: string): Record<(typeof paths)[number], object[]>
     '/v1/responses': [
       { ...sampling, input: 'Hi', instructions: 'Be brief.', max_output_tokens: 2, stream: true },
       {
+        input: 'Hi',
+        max_output_tokens: 2,
+        include: ['message.output_text.logprobs'],
+        top_logprobs: 2,
+        lora: [{ id: 0, scale: 1 }],
+      },
+      {
         input: [
           {
             role: 'user',
@@ -120,6 +137,7 @@ function goodRequests(picture: string): Record<(typeof paths)[number], object[]>
         tools: [{ type: 'function', ...tool }],
       },
     ],
+    '/v1/responses/input_tokens': [{ input: 'Hi', instructions: 'Be brief.' }],
     '/v1/messages': [
       {
         ...sampling,
