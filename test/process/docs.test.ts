@@ -151,7 +151,7 @@ test('docs/cli.md names every flag, and the help of a command gives examples wit
   }
   expect(flags.length).toBeGreaterThan(20)
   expect([...new Set(flags)].filter((flag) => flag !== '--help' && !text.includes(flag))).toEqual([])
-})
+}, 180_000) // a process for each command
 
 test('links lead to files and headings that exist', () => {
   const broken: string[] = []
