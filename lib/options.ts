@@ -295,7 +295,9 @@ const generateSchema = z.strictObject({
   repetitionPenalty: real(0.01).optional(),
   presencePenalty: real(-1000).optional(),
   frequencyPenalty: real(-1000).optional(),
-  logitBias: z.custom<Record<number, number>>(isBias, { error: 'an object of token ids and numbers' }).optional(),
+  logitBias: z
+    .custom<Record<number, number>>(isBias, { error: 'an object of token ids and numbers' })
+    .optional(),
   seed: whole(0, 2 ** 32 - 1).optional(),
   priority: whole(-1_000_000, 1_000_000).optional(),
   stop: z
