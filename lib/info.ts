@@ -1,7 +1,7 @@
 /** Facts of a loaded model. */
 import type { Answerer } from './answer'
 import type { Generation, GenerationId, SamplingDefaults } from './generations'
-import { defaultParallel } from './load'
+import { defaultParallel, describe } from './load'
 import type { LoraAdapter } from './lora'
 import type { LoadOptions } from './options'
 
@@ -42,7 +42,7 @@ export function infoOf({ engine, generation, options, sampling }: Answerer): Mod
   return {
     generation: generation.id,
     generationName: generation.name,
-    description: info.description.replace('?B', `${(info.parameters / 1e6).toFixed(1)}M`), // llama.cpp names known sizes only
+    description: describe(info),
     parameters: info.parameters,
     modelBytes: info.modelBytes,
     contextSize: info.contextSize,

@@ -46,20 +46,25 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
   const generation = withDeclared(recogniseGeneration(header, projector), checked, header, projector)
   checkModelNumbers(header, generation)
   if (projector) checkProjectorTensors(projector, generation)
+  const files = [model, ...(mmproj === undefined ? [] : [mmproj]), ...lora.map(({ path }) => path)]
+  const { cacheType = 'f16', batchSize = defaultBatchSize, deterministic = false } = checked
+  const identity = once(() =>
+    identityOfAll(files, { cacheType, flashAttention, exactly: deterministic && { batchSize, parallel } }),
+  )
   const engine = await Engine.open(
     {
       model,
       mmproj: mmproj ?? '',
       contextSize: checked.contextSize ?? usualContext(header, generation),
-      batchSize: checked.batchSize ?? defaultBatchSize,
+      batchSize,
       threads: checked.threads ?? 0,
       gpuLayers: checked.gpuLayers ?? -1,
       flashAttention,
-      cacheType: checked.cacheType ?? 'f16',
+      cacheType,
       mmap: checked.mmap ?? true,
       encoderPrecision: checked.encoderPrecision ?? 'auto',
       parallel,
-      deterministic: checked.deterministic ?? false,
+      deterministic,
       stepMs: checked.stepMs ?? defaultStepMs,
       cacheBytes: checked.cacheBytes ?? defaultCacheBytes,
       cacheDir: cacheDir === undefined ? '' : resolve(cacheDir),
@@ -68,6 +73,7 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
         mmproj !== undefined && projector && cacheDir
           ? await fileIdentity(mmproj, projector, { flashAttention })
           : '',
+      promptIdentity: checked.cachePrompts ? await identity() : '',
       adapters: lora.map(({ path }) => resolve(path)),
     },
     { signal, onProgress, onWarning: checked.onWarning ?? emitWarning, onLog: checked.onLog },
@@ -87,27 +93,22 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
       sampling: generation.sampling,
       adapters: lora,
       reload: rememberedOptions(checked),
-      stateIdentity: once(() => {
+      stateIdentity: async () => {
         const { encoderWeights, decoderDevice } = engine.info
-        const { cacheType = 'f16', batchSize = defaultBatchSize } = checked
-        const exactly = checked.deterministic && { decoderDevice, batchSize, parallel }
-        return identityOfAll(
-          [model, ...(mmproj === undefined ? [] : [mmproj]), ...lora.map(({ path }) => path)],
-          {
-            cacheType,
-            flashAttention,
-            encoderWeights,
-            exactly,
-          },
-        )
-      }),
-      requests: new Requests(engine.info.description, parallel + (checked.maxQueue ?? defaultQueue)),
+        return `${await identity()}-${encoderWeights}${deterministic ? `-${decoderDevice}` : ''}`
+      },
+      requests: new Requests(describe(engine.info), parallel + (checked.maxQueue ?? defaultQueue)),
       options: checked,
     }
   } catch (error) {
     await engine.close()
     throw error
   }
+}
+
+/** llama.cpp names the sizes it knows. */
+export function describe({ description, parameters }: Engine['info']): string {
+  return description.replace('?B', `${(parameters / 1e6).toFixed(1)}M`)
 }
 
 function measuredEncoder(

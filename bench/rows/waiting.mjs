@@ -16,17 +16,17 @@ export const rows = [
   { id: 'same', name: 'first token, same picture', unit: 'ms', goal: '<= 1.0', measure: samePicture },
   {
     id: 'restart',
+    name: 'first token, after a restart',
+    unit: 'ms',
+    goal: '<= 0.1',
+    measure: (bench) => afterRestart(bench, cachedPrompt),
+  },
+  {
+    id: 'restartchat',
     name: 'first token, after a restart: saved chat',
     unit: 'ms',
     goal: '<= 0.1',
     measure: (bench) => afterRestart(bench, savedChat),
-  },
-  {
-    id: 'restartcache',
-    name: 'first token, after a restart: `cacheDir`',
-    unit: 'ms',
-    goal: '',
-    measure: (bench) => afterRestart(bench, cachedPicture),
   },
   { id: 'gap', name: 'longest gap while a picture is encoded', unit: 'ms', goal: '<= 0.05', measure: gap },
   {
@@ -43,10 +43,10 @@ const savedChat = {
   first: (folder) => ({ save: join(folder, 'picture.chat') }),
   then: (folder) => ({ chat: join(folder, 'picture.chat') }),
 }
-const cachedPicture = {
-  load: (folder) => ({ cacheDir: join(folder, 'cache') }),
+const cachedPrompt = {
+  load: (folder) => ({ cacheDir: join(folder, 'cache'), cachePrompts: true }),
   first: () => ({}),
-  then: () => ({}),
+  then: () => ({ question: other }),
 }
 
 /** Both sides as functions that ask about a picture or say a word. */
@@ -99,7 +99,7 @@ function samePicture(bench) {
 
 /**
  * The clock starts when the model is loaded, and then asks about a picture that an earlier process saw; they keep none. Of
- * ours the process before left the picture's embedding (`cacheDir`), or a chat with its KV memory.
+ * ours the process before left the prompt's KV memory (`cachePrompts`), or a chat with it.
  */
 async function afterRestart(bench, way) {
   const folder = await mkdtemp(join(tmpdir(), 'qwenvl-bench-'))

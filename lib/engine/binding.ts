@@ -73,7 +73,6 @@ export interface EngineParams {
   /** Element type of the KV cells. */
   readonly cacheType: 'f16' | 'f32' | 'q8_0'
   readonly mmap: boolean
-  /** 'auto': F16 weights of the encoder as BF16 where that is faster and changes none of them. */
   readonly encoderPrecision: 'auto' | 'exact'
   /** Answers that are computed at the same time. */
   readonly parallel: number
@@ -89,6 +88,8 @@ export interface EngineParams {
   readonly cacheDirBytes: number
   /** Names what the encoder computes, as a folder in `cacheDir`. */
   readonly encoderIdentity: string
+  /** Names all that decides what is computed of a prompt; empty: prompts are not kept in `cacheDir`. */
+  readonly promptIdentity: string
   /** Paths of LoRA adapters. */
   readonly adapters: readonly string[]
 }
@@ -246,7 +247,6 @@ export interface SaveStateRequest extends Queued {
   readonly segments: readonly Segment[]
   readonly adapters: Float32Array
   readonly path: string
-  /** Names all that decides what is computed. */
   readonly identity: string
 }
 

@@ -276,6 +276,7 @@ EngineParams engine_params(const Napi::Object & object) {
     params.cache.folder = text(object, "cacheDir");
     params.cache.folder_bytes = integer<uint64_t>(object, "cacheDirBytes", 0, kMostBytes);
     params.cache.encoder = text(object, "encoderIdentity");
+    params.cache.prompts = text(object, "promptIdentity");
     return params;
 }
 

@@ -1,10 +1,11 @@
-// Embeddings as files of a folder that several processes may share. A file is written under another name and renamed,
-// read back with its checksum, and removed where it is damaged; the size of all is limited, the longest unused go first.
+// Embeddings as files of a folder that several processes may share: read back with their checksum, and removed where they
+// are damaged.
 #pragma once
+
+#include "cache_folder.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,20 +23,13 @@ class EmbeddingFiles {
     std::optional<std::vector<float>> read(const std::string & name, size_t values) const;
 
     // Any thread. Makes it the most recently used; false if there is no such file.
-    bool touch(const std::string & name) const;
+    bool touch(const std::string & name) const { return folder_.touch(name); }
 
     // One thread at a time. Names are SHA-256 in hexadecimal; others are not written. Throws Error CACHE_UNWRITABLE.
     void write(const std::string & name, const std::vector<float> & rows);
 
   private:
-    std::filesystem::path path_of(const std::string & name) const;
-    void trim();
-
-    const std::filesystem::path folder_;
-    const std::filesystem::path encoder_;
-    const uint64_t most_bytes_;
-    uint64_t written_ = 0;  // since the folder was last looked through
-    bool looked_through_ = false;
+    CacheFolder folder_;
 };
 
 }  // namespace qvl

@@ -215,9 +215,10 @@ void Engine::load_and_serve() {
         encoder = std::make_unique<Encoder>(*vision, *cache_, taking_turns, [this] { work_.notify(); }, log_sink());
     }
     const EventSink emit = [this](Event event) { this->emit(std::move(event)); };
+    const auto prompts = vision && !params_.cache.prompts.empty() ? open_prompts(*vision) : nullptr;
     Scheduler scheduler(
-        params_, decoder, encoder.get(), taking_turns, queue_, standing_, emit, [this] { return closing_.load(); },
-        [this] { work_.notify(); });
+        params_, decoder, encoder.get(), prompts.get(), taking_turns, queue_, standing_, emit,
+        [this] { return closing_.load(); }, [this] { work_.notify(); });
     while (!closing_) {
         if (!scheduler.turn()) {
             work_.wait();
@@ -230,10 +231,21 @@ void Engine::load_and_serve() {
 }
 
 std::unique_ptr<EmbeddingCache> Engine::open_cache(const Vision & vision) {
-    const std::string encoder =
-        params_.cache.encoder + "-" + compute_device(params_.gpu_layers).name + "-" + vision.weight_type();
-    return std::make_unique<EmbeddingCache>(
-        params_.cache, encoder, [this](const Error & error) { sink_({-1, Warning{error.code(), error.message()}}); });
+    return std::make_unique<EmbeddingCache>(params_.cache, maker(params_.cache.encoder, vision), warning());
+}
+
+std::unique_ptr<PromptCache> Engine::open_prompts(const Vision & vision) {
+    return std::make_unique<PromptCache>(params_.cache, maker(params_.cache.prompts, vision), warning(),
+                                         [this] { work_.notify(); });
+}
+
+// A folder's name: what else decides about numbers is the device and the type of the encoder's weights.
+std::string Engine::maker(const std::string & identity, const Vision & vision) const {
+    return identity + "-" + compute_device(params_.gpu_layers).name + "-" + vision.weight_type();
+}
+
+std::function<void(const Error &)> Engine::warning() const {
+    return [this](const Error & error) { sink_({-1, Warning{error.code(), error.message()}}); };
 }
 
 EngineStats Engine::stats() const {

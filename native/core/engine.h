@@ -8,6 +8,7 @@
 #include "log.h"
 #include "model.h"
 #include "params.h"
+#include "prompt_cache.h"
 #include "request_queue.h"
 #include "thread.h"
 #include "wakeup.h"
@@ -51,6 +52,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
     std::shared_ptr<Request> running(int64_t id) const;
     EngineInfo info(const Model & model, const class Vision * vision, int threads) const;
     std::unique_ptr<EmbeddingCache> open_cache(const Vision & vision);
+    std::string maker(const std::string & identity, const Vision & vision) const;
+    std::function<void(const Error &)> warning() const;
+    std::unique_ptr<PromptCache> open_prompts(const Vision & vision);
 
     const EngineParams params_;
     const EventSink sink_;

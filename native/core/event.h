@@ -76,10 +76,10 @@ struct EmbeddingReady {
     SharedRows rows;
     double encode_ms;
 };
-// Tokens of a prompt whose computed state is in a file now, or back from one; 0: none. Bytes in the file.
+// Tokens of a prompt whose computed state is in a file now, or back from one; 0: none.
 struct StateKept {
     int32_t tokens;
-    uint64_t bytes;
+    uint64_t bytes;  // that were written
 };
 struct TextDelta {
     std::string text;

@@ -120,6 +120,13 @@ const ImageSegment & Generation::image(const SequenceItem & item) const {
     return std::get<ImageSegment>(params_.segments[item.segment]);
 }
 
+bool Generation::may_be_on_disk() const {
+    return std::all_of(params_.segments.begin(), params_.segments.end(), [](const Segment & segment) {
+        const auto * picture = std::get_if<ImageSegment>(&segment);
+        return picture == nullptr || picture->cache == Keep::disk;
+    });
+}
+
 void Generation::reached(size_t computed, bool reused) {
     for (; reached_ < computed; reached_++) {
         cached_tokens_ += reused ? items_[reached_].cells : 0;
@@ -241,12 +248,12 @@ bool Generation::parked() const {
 
 void Generation::fail(const Error & error) {
     reason_ = "failed";
-    failed_ = true;
-    emit_({request_->id, RequestError{error.code(), error.message(), error.detail()}});
+    failure_ = error;
 }
 
 void Generation::finish() {
-    if (failed_) {
+    if (failure_) {
+        emit_({request_->id, RequestError{failure_->code(), failure_->message(), failure_->detail()}});
         return;
     }
     if (auto rest = output_.finish(reason_ == "length"); !rest.empty()) {

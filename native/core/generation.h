@@ -35,6 +35,8 @@ class Generation {
     const std::vector<float> & adapters() const { return params_.adapters; }
     uint64_t adapter_set() const { return adapter_set_; }
     const ImageSegment & image(const SequenceItem & item) const;
+    // True unless a picture is not to be kept there.
+    bool may_be_on_disk() const;
 
     // So many items are in the KV memory now; `reused`: others had computed them. Tells of their pictures.
     void reached(size_t computed, bool reused);
@@ -56,9 +58,9 @@ class Generation {
     // Nobody has read for long: nothing is computed until that changes.
     bool parked() const;
     void cancel() { reason_ = "cancelled"; }
-    // Ends it; `error` is the last that is heard of it.
+    // Ends it; `error` is the last that will be heard of it.
     void fail(const Error & error);
-    // Emits the rest and the end, unless it failed.
+    // Emits the rest and the end, or the error.
     void finish();
 
     void admitted();
@@ -93,7 +95,7 @@ class Generation {
     size_t reached_ = 0;           // items, ever
     int images_ = 0;
     std::string reason_;
-    bool failed_ = false;
+    std::optional<Error> failure_;
     bool admitted_ = false;
     int prompt_tokens_ = 0;
     int cached_tokens_ = 0;

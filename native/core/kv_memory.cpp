@@ -131,14 +131,22 @@ bool KvMemory::restore(const StoredSequence & stored) {
         }
     }
     const int id = oldest_closed(-1);
+    if (id < 0 || !restore_into(id, stored)) {
+        return false;
+    }
+    close(id);
+    return true;
+}
+
+bool KvMemory::restore_into(int id, const StoredSequence & stored) {
     int64_t cells = 0;
     for (const auto & item : stored.items) {
         cells += item.cells;
     }
-    if (id < 0 || cells > shape_.cells) {
+    forget(id);
+    if (cells > shape_.cells) {
         return false;
     }
-    forget(id);
     while (free_cells() < cells) {
         if (!forget_oldest()) {
             return false;
@@ -156,7 +164,6 @@ bool KvMemory::restore(const StoredSequence & stored) {
         }
     }
     slot(id).checkpoints.take(stored.copies);
-    close(id);
     return true;
 }
 

@@ -50,8 +50,10 @@ class KvMemory {
 
     // What some sequence holds of `prompt`, to be restored in another context. Nothing if that cannot be taken out.
     std::optional<StoredSequence> store(const std::vector<SequenceItem> & prompt);
-    // Makes it a cache. False if there is no room for it now, or it is of another context than it says.
+    // Makes it a cache, or puts it in the place of what an open sequence has. False if there is no room for it now, or it
+    // is of another context than it says; the sequence is then empty.
     bool restore(const StoredSequence & stored);
+    bool restore_into(int id, const StoredSequence & stored);
 
     // Cells that `prompt` would take beyond those that are there already.
     int32_t cells_for(const std::vector<SequenceItem> & prompt) const;

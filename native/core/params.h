@@ -18,6 +18,7 @@ struct CacheParams {
     std::string folder = {};  // empty: none on the disk
     uint64_t folder_bytes = 0;
     std::string encoder = {};  // identity of the projector's content and of what else decides about the rows
+    std::string prompts = {};  // of all that decides about KV cells; empty: prompts are not kept
 };
 
 // Where the embedding of a picture is kept. `disk` includes the memory.

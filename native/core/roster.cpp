@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace qvl {
 
@@ -23,8 +24,9 @@ int32_t cells_between(const std::vector<SequenceItem> & items, size_t begin, siz
 }  // namespace
 
 Roster::Roster(const EngineParams & params, const Model & model, Encoder * encoder, KvMemory & memory,
-               RequestQueue & queue, const EventSink & emit)
-    : params_(params), model_(model), encoder_(encoder), memory_(memory), queue_(queue), emit_(emit) {}
+               PromptCache * prompts, RequestQueue & queue, const EventSink & emit)
+    : params_(params), model_(model), encoder_(encoder), memory_(memory), prompts_(prompts), queue_(queue),
+      emit_(emit) {}
 
 void Roster::end_cancelled() {
     for (auto & run : running_) {
@@ -36,8 +38,7 @@ void Roster::end_cancelled() {
     for (auto & generation : put_aside_) {
         if (generation->request().cancelled) {
             generation->cancel();
-            generation->finish();
-            generation.reset();
+            ended_.push_back(std::move(generation));
         }
     }
     put_aside_.erase(std::remove(put_aside_.begin(), put_aside_.end(), nullptr), put_aside_.end());
@@ -111,6 +112,9 @@ bool Roster::start(std::unique_ptr<Generation> & generation) {
     run->generation->admitted();
     run->generation->reached(computed(*run), true);
     const auto & items = run->generation->items();
+    if (prompts_ != nullptr && run->generation->may_be_on_disk()) {
+        run->search = prompts_->search(items, computed(*run));
+    }
     for (const auto & other : running_) {
         const size_t common = common_prefix(other->generation->items(), items);
         if (cells_between(items, std::min(computed(*other), common), common) >= kWorthWaiting) {
@@ -151,11 +155,35 @@ bool Roster::put_aside_unread() {
 void Roster::put_aside(size_t index) {
     auto run = std::move(running_[index]);
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
-    if (run->rows_done > 0) {
-        memory_.drop_from(run->sequence, run->generation->items()[computed(*run)].position);
+    put_aside_.push_back(leave(*run));
+}
+
+// Its sequence stays as a cache, without the picture that is half computed.
+std::unique_ptr<Generation> Roster::leave(Running & run) {
+    if (run.rows_done > 0) {
+        memory_.drop_from(run.sequence, run.generation->items()[computed(run)].position);
     }
-    memory_.close(run->sequence);
-    put_aside_.push_back(std::move(run->generation));
+    memory_.close(run.sequence);
+    return std::move(run.generation);
+}
+
+bool Roster::waits_for_disk(Running & run) {
+    if (!run.search) {
+        return false;
+    }
+    if (!run.search->done) {
+        return true;
+    }
+    const auto search = std::exchange(run.search, nullptr);
+    const auto & items = run.generation->items();
+    memory_.catch_up(run.sequence, items);  // one beside it may have taken the same
+    if (search->found && search->found->items.size() > computed(run) &&
+        common_prefix(search->found->items, items) == search->found->items.size() &&
+        !memory_.restore_into(run.sequence, *search->found)) {
+        return false;
+    }
+    run.generation->reached(computed(run), true);
+    return false;
 }
 
 bool Roster::waits_for_leader(const Running & run) const {
@@ -174,15 +202,17 @@ bool Roster::waits_for_leader(const Running & run) const {
 void Roster::remove_ended() {
     for (auto & run : running_) {
         if (run->generation->finished()) {
-            if (run->rows_done > 0) {
-                memory_.drop_from(run->sequence, run->generation->items()[computed(*run)].position);
-            }
-            run->generation->finish();
-            memory_.close(run->sequence);
+            ended_.push_back(leave(*run));
             run.reset();
         }
     }
     running_.erase(std::remove(running_.begin(), running_.end(), nullptr), running_.end());
+}
+
+void Roster::tell_ended() {
+    for (auto & generation : std::exchange(ended_, {})) {
+        generation->finish();
+    }
 }
 
 void Roster::finish() {

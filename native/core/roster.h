@@ -5,6 +5,7 @@
 #include "encoder.h"
 #include "generation.h"
 #include "kv_memory.h"
+#include "prompt_cache.h"
 #include "request_queue.h"
 
 #include <map>
@@ -19,18 +20,22 @@ struct Running {
     uint64_t number;                       // in the order of admission
     std::map<uint64_t, size_t> leaders{};  // earlier ones that will compute so many items of this prompt too
     bool follows = false;                  // has waited for a leader
-    size_t rows_done = 0;                  // of the picture that comes next
-    uint64_t served = 0;                   // turn that last computed of its prompt
+    std::shared_ptr<const PromptCache::Search> search{};  // for what another process computed
+    size_t rows_done = 0;                                 // of the picture that comes next
+    uint64_t served = 0;                                  // turn that last computed of its prompt
 };
 
 class Roster {
   public:
-    Roster(const EngineParams & params, const Model & model, Encoder * encoder, KvMemory & memory, RequestQueue & queue,
-           const EventSink & emit);
+    // `prompts`: nullptr if none are kept.
+    Roster(const EngineParams & params, const Model & model, Encoder * encoder, KvMemory & memory,
+           PromptCache * prompts, RequestQueue & queue, const EventSink & emit);
 
     // In the order of admission. The addresses stay until one ends or is put aside.
     const std::vector<std::unique_ptr<Running>> & running() const { return running_; }
     size_t computed(const Running & run) const { return memory_.at(run.sequence).size(); }
+    // True while what was computed of its prompt is looked for; what was found is taken then.
+    bool waits_for_disk(Running & run);
     // True if an earlier one is about to compute what this one needs.
     bool waits_for_leader(const Running & run) const;
 
@@ -39,6 +44,8 @@ class Roster {
     void admit();
     void end_cancelled();
     void remove_ended();
+    // Tells those that were removed of their end: apart, so that counts are true by then.
+    void tell_ended();
     // Puts the one aside that was admitted last.
     void put_aside_last() { put_aside(running_.size() - 1); }
     // Puts one aside that nobody reads. False if there is none.
@@ -52,15 +59,18 @@ class Roster {
     bool start(std::unique_ptr<Generation> & generation);
     bool has_room(const Running & run);
     void put_aside(size_t index);
+    std::unique_ptr<Generation> leave(Running & run);
 
     const EngineParams & params_;
     const Model & model_;
     Encoder * encoder_;
     KvMemory & memory_;
+    PromptCache * prompts_;
     RequestQueue & queue_;
     const EventSink & emit_;
     std::vector<std::unique_ptr<Running>> running_;
     std::vector<std::unique_ptr<Generation>> put_aside_;
+    std::vector<std::unique_ptr<Generation>> ended_;  // that have not been told
     uint64_t admissions_ = 0;
 };
 

@@ -5,13 +5,13 @@
 
 namespace qvl {
 
-Scheduler::Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton,
-                     RequestQueue & queue, Standing & standing, const EventSink & emit, std::function<bool()> stopping,
-                     std::function<void()> wake)
-    : params_(params), decoder_(decoder), baton_(baton), queue_(queue), standing_(standing),
+Scheduler::Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, PromptCache * prompts,
+                     Baton * baton, RequestQueue & queue, Standing & standing, const EventSink & emit,
+                     std::function<bool()> stopping, std::function<void()> wake)
+    : params_(params), decoder_(decoder), prompts_(prompts), baton_(baton), queue_(queue), standing_(standing),
       stopping_(std::move(stopping)),
       memory_(decoder.get(), decoder.model(), {decoder.sequences(), params.context_size, !params.deterministic}),
-      roster_(params, decoder.model(), encoder, memory_, queue, emit), pictures_(encoder, emit),
+      roster_(params, decoder.model(), encoder, memory_, prompts, queue, emit), pictures_(encoder, emit),
       states_(memory_, emit, std::move(wake)), budget_(params.step_ms, decoder.batch_size()),
       n_vocab_(llama_vocab_n_tokens(decoder.model().vocab())) {}
 
@@ -19,35 +19,43 @@ void Scheduler::finish() {
     roster_.finish();
     pictures_.finish();
     states_.finish();
-    tell_standing();
+    tell();
 }
 
 bool Scheduler::turn() {
     turns_++;
     roster_.end_cancelled();
+    tell();
     pictures_.serve(queue_);
     states_.serve(queue_);
     roster_.admit();
+    tell();
     const bool text = compute(plan());
     const bool picture = compute_picture();
     roster_.remove_ended();
-    tell_standing();
+    tell();
     return text || picture;
 }
 
-void Scheduler::tell_standing() {
+// Numbers first: whoever hears of an end and asks for them finds it counted.
+void Scheduler::tell() {
     standing_.running = static_cast<int>(roster_.running().size());
     standing_.put_aside = static_cast<int>(roster_.put_aside_count());
     standing_.cells = memory_.cells();
     standing_.used_cells = memory_.used_cells();
     standing_.cached_sequences = memory_.cached_sequences();
+    roster_.tell_ended();
 }
 
 // ---- a step of text --------------------------------------------------------------------------------------------------
 
+// True: only the token is left to compute that was chosen last.
+bool Scheduler::prompt_done(const Running & run) const {
+    return run.generation->started() && roster_.computed(run) + 1 == run.generation->items().size();
+}
+
 bool Scheduler::generates(const Running & run) const {
-    return run.generation->started() && roster_.computed(run) + 1 == run.generation->items().size() &&
-           !run.generation->parked();
+    return prompt_done(run) && !run.generation->parked();
 }
 
 std::vector<Scheduler::Part> Scheduler::plan() {
@@ -113,9 +121,10 @@ void Scheduler::speculate(std::vector<Part> & parts, int room) const {
 std::vector<Running *> Scheduler::prompts() {
     std::vector<Running *> found;
     for (const auto & run : roster_.running()) {
-        const bool done = run->generation->finished() || run->generation->parked() ||
-                          (run->generation->started() && roster_.computed(*run) + 1 == run->generation->items().size());
-        if (done) {
+        if (run->generation->finished() || run->generation->parked() || prompt_done(*run)) {
+            continue;
+        }
+        if (roster_.waits_for_disk(*run)) {
             continue;
         }
         if (roster_.waits_for_leader(*run)) {
@@ -328,6 +337,20 @@ void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
         memory_.end_batch(run.sequence);
         run.generation->reached(index + 1, false);
         run.generation->rows_used(index);
+        keep_prompt(run);
+    }
+}
+
+// Behind its last picture.
+void Scheduler::keep_prompt(const Running & run) {
+    const auto & items = run.generation->items();
+    const size_t end = roster_.computed(run);
+    if (prompts_ == nullptr || PromptCache::last_picture(items, run.generation->prompt_size()) != end ||
+        !run.generation->may_be_on_disk()) {
+        return;
+    }
+    if (auto stored = memory_.store({items.begin(), items.begin() + static_cast<std::ptrdiff_t>(end)})) {
+        prompts_->keep(std::move(*stored));
     }
 }
 

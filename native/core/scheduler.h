@@ -20,10 +20,11 @@ namespace qvl {
 
 class Scheduler {
   public:
-    // `encoder` and `baton` may be nullptr: no pictures; no need to take turns with the encoder. `wake`, from any thread:
-    // there is something to do.
-    Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, Baton * baton, RequestQueue & queue,
-              Standing & standing, const EventSink & emit, std::function<bool()> stopping, std::function<void()> wake);
+    // `encoder`, `prompts` and `baton` may be nullptr: no pictures; no prompts on the disk; no need to take turns with the
+    // encoder. `wake`, from any thread: there is something to do.
+    Scheduler(const EngineParams & params, Decoder & decoder, Encoder * encoder, PromptCache * prompts, Baton * baton,
+              RequestQueue & queue, Standing & standing, const EventSink & emit, std::function<bool()> stopping,
+              std::function<void()> wake);
 
     // Ends what was cancelled, admits what waits, computes one step. False: nothing to do until something changes.
     bool turn();
@@ -42,6 +43,7 @@ class Scheduler {
     std::vector<Part> plan();
     void keep_one_adapter_set(std::vector<Part> & parts) const;
     void speculate(std::vector<Part> & parts, int room) const;
+    bool prompt_done(const Running & run) const;
     bool generates(const Running & run) const;
     std::vector<Running *> prompts();
     size_t text_end(const Running & run, size_t begin, int most) const;
@@ -50,14 +52,16 @@ class Scheduler {
     void sample(const Part & part);
     void sample_with(const Part & part, int index);
     bool compute_picture();
+    void keep_prompt(const Running & run);
     void compute_rows(Running & run, const std::vector<float> & rows);
     void make_room();
-    void tell_standing();
+    void tell();
 
     std::function<bool()> unwanted(const std::vector<Part> & parts) const;
 
     const EngineParams & params_;
     Decoder & decoder_;
+    PromptCache * prompts_;
     Baton * baton_;
     RequestQueue & queue_;
     Standing & standing_;

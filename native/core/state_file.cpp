@@ -1,14 +1,12 @@
 #include "state_file.h"
 
-#include "error.h"
-
 #include "hash/xxhash/xxhash.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 
 namespace qvl {
@@ -160,15 +158,18 @@ bool read_index(const std::vector<uint8_t> & bytes, const std::string & identity
     return index.good() && room == 0 && !sequence.items.empty();
 }
 
-[[noreturn]] void refuse(const std::string & reason) {
-    throw Error("CHAT_NOT_WRITABLE", "The KV memory of the chat cannot be written (" + reason +
-                                         "). Make room, name another place, or save without `kv`.");
-}
-
 }  // namespace
 
-uint64_t append_state(const std::string & path, const std::string & identity, const StoredSequence & sequence,
-                      const std::function<bool()> & stop) {
+uint64_t state_bytes(const std::string & identity, const StoredSequence & sequence) {
+    uint64_t bytes = sizeof(Header) + index_of(identity, sequence).size() + sequence.state.size();
+    for (const auto & copy : sequence.copies) {
+        bytes += copy.state->size();
+    }
+    return bytes;
+}
+
+std::error_code append_state(const fs::path & path, const std::string & identity, const StoredSequence & sequence,
+                             const std::function<bool()> & stop) {
     const std::vector<uint8_t> index = index_of(identity, sequence);
     std::vector<const std::vector<uint8_t> *> parts{&index};
     for (const auto & copy : sequence.copies) {
@@ -185,7 +186,7 @@ uint64_t append_state(const std::string & path, const std::string & identity, co
     }
     header.checksum = checksum.value();
     errno = 0;
-    std::ofstream file(fs::u8path(path), std::ios::binary | std::ios::app);
+    std::ofstream file(path, std::ios::binary | std::ios::app);
     file.write(reinterpret_cast<const char *>(&header), sizeof(header));
     for (const auto * part : parts) {
         for (size_t at = 0; at < part->size() && file && !stop(); at += kSlice) {
@@ -194,17 +195,13 @@ uint64_t append_state(const std::string & path, const std::string & identity, co
         }
     }
     file.close();
-    if (!file) {
-        refuse(std::error_code(errno != 0 ? errno : EIO, std::generic_category()).message());
-    }
-    return sizeof(header) + header.bytes;
+    return file ? std::error_code() : std::error_code(errno != 0 ? errno : EIO, std::generic_category());
 }
 
-std::optional<StoredSequence> read_state(const std::string & path, uint64_t offset, const std::string & identity,
-                                         uint64_t & bytes) {
+std::optional<StoredSequence> read_state(const fs::path & path, uint64_t offset, const std::string & identity) {
     std::error_code failed;
-    const uint64_t size = fs::file_size(fs::u8path(path), failed);
-    std::ifstream file(fs::u8path(path), std::ios::binary);
+    const uint64_t size = fs::file_size(path, failed);
+    std::ifstream file(path, std::ios::binary);
     const auto read = [&](void * to, size_t count) {
         return static_cast<bool>(file.read(static_cast<char *>(to), static_cast<std::streamsize>(count)));
     };
@@ -237,7 +234,6 @@ std::optional<StoredSequence> read_state(const std::string & path, uint64_t offs
     if (!blob(sequence.state) || checksum.value() != header.checksum) {
         return std::nullopt;
     }
-    bytes = sizeof(header) + header.bytes;
     return sequence;
 }
 

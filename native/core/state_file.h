@@ -6,9 +6,11 @@
 #include "sequence.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace qvl {
@@ -21,13 +23,14 @@ struct StoredSequence {
     std::vector<uint8_t> state;  // as llama.cpp writes it: cells with all axes of their positions
 };
 
-// Appends to a file, for a model of this identity, and returns the bytes; stops where `stop` says so. Throws Error
-// CHAT_NOT_WRITABLE.
-uint64_t append_state(const std::string & path, const std::string & identity, const StoredSequence & sequence,
-                      const std::function<bool()> & stop);
+// Of it in a file.
+uint64_t state_bytes(const std::string & identity, const StoredSequence & sequence);
+// Appends to a file, for a model of this identity; stops where `stop` says so.
+std::error_code append_state(const std::filesystem::path & path, const std::string & identity,
+                             const StoredSequence & sequence, const std::function<bool()> & stop);
 
-// What was appended at `offset`, if it is whole and of this identity. `bytes`: of it in the file.
-std::optional<StoredSequence> read_state(const std::string & path, uint64_t offset, const std::string & identity,
-                                         uint64_t & bytes);
+// What was appended at `offset`, if it is whole and of this identity.
+std::optional<StoredSequence> read_state(const std::filesystem::path & path, uint64_t offset,
+                                         const std::string & identity);
 
 }  // namespace qvl

@@ -22,6 +22,13 @@ RequestError out_of_memory() {
     return {"OUT_OF_MEMORY", "There was not enough memory to keep what was computed.", ""};
 }
 
+RequestError not_writable(const std::error_code & reason) {
+    return {"CHAT_NOT_WRITABLE",
+            "The KV memory of the chat cannot be written (" + reason.message() +
+                "). Make room, name another place, or save without `kv`.",
+            ""};
+}
+
 int32_t cells_of(const StoredSequence & sequence) {
     int32_t cells = 0;
     for (const auto & item : sequence.items) {
@@ -43,100 +50,84 @@ void StateRequests::serve(RequestQueue & queue) {
     for (auto & request : queue.take_states()) {
         const int64_t id = request->id;
         try {
-            begin({std::move(request), std::nullopt});
+            begin(std::move(request));
         } catch (const Error & error) {
             emit_({id, RequestError{error.code(), error.message(), error.detail()}});
         } catch (const std::bad_alloc &) {
             emit_({id, out_of_memory()});
         }
     }
-    std::vector<Job> read;
+    std::vector<std::shared_ptr<Job>> read;
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         read.swap(read_);
     }
-    for (auto & job : read) {
-        const bool restored = job.sequence && !job.request->cancelled && memory_.restore(*job.sequence);
-        end(job, restored ? cells_of(*job.sequence) : 0, job.request->cancelled);
+    for (const auto & job : read) {
+        const bool restored = job->sequence && !job->request->cancelled && memory_.restore(*job->sequence);
+        end(*job, restored ? cells_of(*job->sequence) : 0, job->request->cancelled);
     }
 }
 
-void StateRequests::begin(Job job) {
-    if (!thread_.joinable()) {
-        thread_ = Thread("qvl-state", [this] { work(); });
+void StateRequests::begin(std::shared_ptr<Request> request) {
+    if (!worker_) {
+        worker_.emplace("qvl-state");
     }
-    if (const auto * save = std::get_if<SaveStateParams>(&job.request->params)) {
-        job.sequence = memory_.store(items_of(*save));
-        if (!job.sequence) {
-            end(job, 0, false);
+    const auto job = std::make_shared<Job>(Job{std::move(request), std::nullopt});
+    if (const auto * save = std::get_if<SaveStateParams>(&job->request->params)) {
+        job->sequence = memory_.store(items_of(*save));
+        if (!job->sequence) {
+            end(*job, 0, false);
             return;
         }
+        worker_->post([this, job] { write(*job); });
+    } else {
+        worker_->post([this, job] { read(job); });
     }
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        jobs_.push_back(std::move(job));
-    }
-    changed_.notify_all();
 }
 
 void StateRequests::finish() {
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        stopping_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-    for (auto & job : std::exchange(jobs_, {})) {
-        end(job, 0, true);
-    }
-    for (auto & job : std::exchange(read_, {})) {
-        end(job, 0, true);
+    stopping_ = true;
+    worker_.reset();
+    for (const auto & job : std::exchange(read_, {})) {
+        end(*job, 0, true);
     }
 }
 
-void StateRequests::work() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    for (;;) {
-        changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-        if (stopping_) {
-            return;
-        }
-        Job job = std::move(jobs_.front());
-        jobs_.pop_front();
-        lock.unlock();
-        do_job(job);
-        lock.lock();
-    }
-}
-
-// Writes and ends, or reads and leaves the rest to the engine thread.
-void StateRequests::do_job(Job & job) {
-    const auto stop = [&] { return job.request->cancelled.load(); };
+void StateRequests::write(const Job & job) {
+    const auto & params = std::get<SaveStateParams>(job.request->params);
+    const auto stop = [&] { return job.request->cancelled || stopping_; };
     try {
-        if (const auto * save = std::get_if<SaveStateParams>(&job.request->params)) {
-            job.bytes = append_state(save->path, save->identity, *job.sequence, stop);
+        const auto failed = append_state(std::filesystem::u8path(params.path), params.identity, *job.sequence, stop);
+        if (failed) {
+            emit_({job.request->id, not_writable(failed)});
+        } else {
             end(job, cells_of(*job.sequence), stop());
-            return;
         }
-        const auto & restore = std::get<RestoreStateParams>(job.request->params);
-        job.sequence = read_state(restore.path, restore.offset, restore.identity, job.bytes);
-    } catch (const Error & error) {
-        emit_({job.request->id, RequestError{error.code(), error.message(), error.detail()}});
-        return;
     } catch (const std::bad_alloc &) {
         emit_({job.request->id, out_of_memory()});
-        return;
+    }
+}
+
+// The rest is the engine thread's.
+void StateRequests::read(const std::shared_ptr<Job> & job) {
+    const auto & params = std::get<RestoreStateParams>(job->request->params);
+    try {
+        job->sequence = read_state(std::filesystem::u8path(params.path), params.offset, params.identity);
+    } catch (const std::bad_alloc &) {
+        job->sequence.reset();  // it only saves time
     }
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        read_.push_back(std::move(job));
+        read_.push_back(job);
     }
     wake_();
 }
 
 void StateRequests::end(const Job & job, int32_t tokens, bool cancelled) {
     if (!cancelled) {
-        emit_({job.request->id, StateKept{tokens, tokens > 0 ? job.bytes : 0}});
+        const auto * save = std::get_if<SaveStateParams>(&job.request->params);
+        const uint64_t bytes = save != nullptr && tokens > 0 ? state_bytes(save->identity, *job.sequence) : 0;
+        emit_({job.request->id, StateKept{tokens, bytes}});
     }
     End end;
     end.reason = cancelled ? "cancelled" : "stop";

@@ -6,13 +6,13 @@
 #include "kv_memory.h"
 #include "request_queue.h"
 #include "state_file.h"
-#include "thread.h"
+#include "worker.h"
 
-#include <condition_variable>
-#include <deque>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace qvl {
@@ -32,23 +32,20 @@ class StateRequests {
     struct Job {
         std::shared_ptr<Request> request;
         std::optional<StoredSequence> sequence;  // to be written, or as it was read
-        uint64_t bytes = 0;
     };
 
-    void begin(Job job);
-    void work();
-    void do_job(Job & job);
+    void begin(std::shared_ptr<Request> request);
+    void write(const Job & job);
+    void read(const std::shared_ptr<Job> & job);
     void end(const Job & job, int32_t tokens, bool cancelled);
 
     KvMemory & memory_;
     const EventSink & emit_;
     const std::function<void()> wake_;
     std::mutex mutex_;
-    std::condition_variable changed_;
-    std::deque<Job> jobs_;
-    std::vector<Job> read_;
-    bool stopping_ = false;
-    Thread thread_;  // from the first request on
+    std::vector<std::shared_ptr<Job>> read_;
+    std::atomic<bool> stopping_{false};
+    std::optional<Worker> worker_;  // from the first request on
 };
 
 }  // namespace qvl

@@ -46,6 +46,7 @@ export const bare = {
   cacheDir: '',
   cacheDirBytes: 0,
   encoderIdentity: '',
+  promptIdentity: '',
   log: false,
   adapters: [],
 } as const

@@ -33,6 +33,7 @@ module.exports = {
     cacheDir: '',
     cacheDirBytes: 0,
     encoderIdentity: '',
+    promptIdentity: '',
     adapters: [],
   },
 }
