@@ -46,6 +46,7 @@ export async function measureGeneration(generation, root, precision) {
     cacheDir: '',
     cacheDirBytes: 0,
     encoderIdentity: '',
+    promptIdentity: '',
     log: false,
     adapters: [],
   })
