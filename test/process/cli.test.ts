@@ -411,7 +411,7 @@ describe('an error is one line and exit code 1:', () => {
     {
       name: 'a picture of this machine',
       args: ['ask', 'http://127.0.0.1:1/a.png', ...question],
-      expected: /Set --allow-private-addresses if/,
+      expected: /\(`--allow-private-addresses` of a command\)/,
     },
     {
       name: 'no number',
