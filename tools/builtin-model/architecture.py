@@ -4,6 +4,8 @@ Transformers runs the vision tower picture by picture and knows no rows of sever
 training batch have one size, so here they go through as one batch; `check.py` shows that the numbers are the same.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,7 +16,17 @@ from layout import SHARED
 from vocabulary import ROWS
 
 HEAD = 32
-Seen = tuple[Tensor, list[Tensor]]  # embeddings of image tokens, and the deepstack ones alike
+LOOKING = 3  # blocks of the tower behind which a patch has seen its letter
+
+
+class Seen(NamedTuple):
+    """What a language model gets of pictures."""
+
+    main: Tensor  # [image tokens, hidden]
+    taps: list[Tensor]  # the deepstack ones alike
+    patches: Tensor | None = None  # [patches, vision hidden] behind LOOKING blocks, four of a token in turn: for training alone
+
+
 PRESETS = {
     "tiny": {"hidden": 128, "layers": 3, "mlp": 256, "vision": 64, "vision_mlp": 256, "depth": 3, "taps": [0, 1]},  # smoke tests
     "small": {"hidden": 192, "layers": 5, "mlp": 448, "vision": 192, "vision_mlp": 576, "depth": 5, "taps": [2]},
@@ -153,7 +165,7 @@ def _frequencies(side: int, count: int) -> Tensor:
 
 
 def look(visual: nn.Module, pixels: Tensor) -> Seen:
-    """Pictures of one size, uint8 [N, 3, H, W] -> embeddings [N * tokens, hidden] and the deepstack ones alike."""
+    """Pictures of one size, uint8 [N, 3, H, W] -> their N * tokens image tokens."""
     patch, merge = visual.patch_size, visual.spatial_merge_size
     count, channels, height, width = pixels.shape
     rows, columns = height // patch, width // patch
@@ -169,15 +181,16 @@ def look(visual: nn.Module, pixels: Tensor) -> Seen:
     angles = torch.cat((angles, angles), dim=-1)
     turn = (angles.cos().to(weight.dtype), angles.sin().to(weight.dtype))
 
-    taps = []
+    taps, patches = [], hidden
     for index, block in enumerate(visual.blocks):
         queries, keys, values = block.attn.qkv(block.norm1(hidden)).view(count, rows * columns, 3, -1, HEAD).permute(2, 0, 3, 1, 4)
         hidden = hidden + block.attn.proj(_mix(queries, keys, values, turn, None))
         hidden = hidden + block.mlp(block.norm2(hidden))
+        patches = hidden if index + 1 == LOOKING else patches
         if index in visual.deepstack_visual_indexes:
             tap = visual.deepstack_visual_indexes.index(index)
             taps.append(visual.deepstack_merger_list[tap](hidden))
-    return visual.merger(hidden), taps
+    return Seen(visual.merger(hidden), taps, patches.flatten(0, 1))
 
 
 def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: Seen | None, layers: int | None = None) -> Tensor:
@@ -185,9 +198,9 @@ def hidden_states(model: Qwen3VLForConditionalGeneration, batch: Batch, seen: Se
     text = model.model.language_model
     hidden = text.embed_tokens(batch.ids)
     places = (batch.ids == model.config.image_token_id)[..., None]
-    main, taps = seen if seen else (hidden[:0], [])
+    taps = seen.taps if seen else []
     if seen:
-        hidden = hidden.masked_scatter(places, main)
+        hidden = hidden.masked_scatter(places, seen.main)
     cosines, sines = text.rotary_emb(hidden, batch.positions)
     turn = (cosines[:, None], sines[:, None])
     mask = _mask(batch.branches, hidden.dtype)

@@ -22,8 +22,10 @@ from targets import of_thing, targets
 
 PICTURES = {"one": 1, "two": 2, "frames": 3}  # a family's batch is smaller by this
 FILLER = -1
-# What comes in turn: crowded pictures without words, conversations (of a reader: about scenes that are not drawn), names
-BATCHES = {"eyes": ("pictures",), "reader": ("names", "talk"), "both": ("talk", "pictures")}
+# What comes in turn: crowded pictures without words, conversations (of a reader: about scenes that are not drawn), names,
+# printed words to read
+BATCHES = {"eyes": ("pictures",), "reader": ("names", "talk", "words"), "both": ("talk", "pictures")}
+WORDS = 5  # short rows, so as many times more of them
 STRIDE = 1 << 16  # conversations that a batch number stands for
 
 
@@ -130,7 +132,8 @@ class Source(Dataset):
         if self.kind(number) == "names":
             scenes = [still_scene(rng, sizes[rng.integers(len(sizes))], self._level(number)) for _ in range(2 * self.size)]
             return collate_names(self._layout, scenes, rng, grid)
-        return collate(self._layout, self._lessons(number, rng, sizes), grid)
+        lessons = self._words(number, rng, sizes) if self.kind(number) == "words" else self._lessons(number, rng, sizes)
+        return collate(self._layout, lessons, grid)
 
     def lessons(self, number: int) -> list[list[Conversation]]:
         rng = np.random.default_rng([self.seed, number, 5])
@@ -143,6 +146,10 @@ class Source(Dataset):
 
     def _level(self, number: int) -> float:
         return min(1.0, number / self.warm) if self.warm else 1.0
+
+    def _words(self, number: int, rng: np.random.Generator, sizes: tuple[Size, ...]) -> list[list[Conversation]]:
+        numbers = range(number * STRIDE, number * STRIDE + WORDS * self.size)
+        return [[sample(self.seed, each, "train", sizes[rng.integers(len(sizes))], task="read", drawn=False)] for each in numbers]
 
     def _lessons(self, number: int, rng: np.random.Generator, sizes: tuple[Size, ...]) -> list[list[Conversation]]:
         level = self._level(number)

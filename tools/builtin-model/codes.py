@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from palette import COLOURS, SHAPES
-from targets import CHARACTERS, EDGES, KINDS, NAMED, NONE, PARTS, SLOTS
+from targets import BOX, CHARACTERS, EDGES, KINDS, NAMED, NONE, PARTS, SLOTS
 
 SEED = 7
 PERIODS = (2.0, 1.0, 0.5, 0.25, 0.125)  # of the waves that tell an edge, as parts of a picture's side
@@ -48,7 +48,7 @@ class Code(nn.Module):
     def of(self, labels: Tensor, blur: Tensor | float = 0.0) -> Tensor:
         """Labels [..., LABELS] -> [..., width]; a label that is NONE adds nothing. An edge that is known less well has
         weaker waves: the mean of what it could be."""
-        named, edges = labels[..., :NAMED], labels[..., NAMED:]
+        named, edges = labels[..., :NAMED], labels[..., BOX]
         there = ((named != NONE) & self.coded & ~(self.letters & (named == 0)))[..., None]  # most slots hold no letter
         code = (self.classes[self.starts + named.clamp(min=0).long()] * there).sum(-2)
         periods = torch.tensor(PERIODS, device=labels.device)
@@ -78,7 +78,7 @@ class Code(nn.Module):
     def careless(self, labels: Tensor) -> Tensor:
         """The code of pictures [pictures, tokens, LABELS] with errors, in some many, in others none."""
         device, pictures = labels.device, (len(labels), 1, 1)
-        named, edges = labels[..., :NAMED], labels[..., NAMED:]
+        named, edges = labels[..., :NAMED], labels[..., BOX]
         wrong = (torch.rand(named.shape, device=device) < torch.rand(pictures, device=device) * ERRORS) & (named != NONE)
         wrong &= ~self.letters | (named > 0) | (torch.rand(named.shape, device=device) < 0.1)  # few letters where none are
         named = torch.where(wrong, (torch.rand(named.shape, device=device) * self.counts).long(), named)

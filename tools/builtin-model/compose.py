@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+import words
 from palette import COLOURS, SHAPES, Colour
 from scene import Scene, Thing, put, some_shape, some_text
 
@@ -34,11 +35,31 @@ def crowded_scene(rng: np.random.Generator, size: tuple[int, int], level: float)
 
 
 def page_scene(rng: np.random.Generator, size: tuple[int, int], level: float) -> Scene:
-    """Words alone, as many as find room: for a tower that learns letters."""
+    """Lines of words in two colours, as many as find room: for a tower that learns letters."""
     scene = Scene(size, seed=_seed(rng), level=level)
-    for _ in range(int(rng.integers(2, 8))):
-        put(rng, scene, some_text(rng, size, limit=float(rng.uniform(0.16, 0.36))), tries=12)
-    return scene
+    inks = [some_text(rng, size) for _ in range(2)]
+    least = max(14.0, 0.14 * min(size))
+    top = float(rng.uniform(0, 0.1 * size[1]))
+    while True:
+        height = float(rng.uniform(least, max(least, rng.choice([0.2, 0.36, 0.36]) * min(size))))
+        left = float(rng.uniform(0, 0.25 * size[0]))
+        while thing := _next(rng, replace(inks[rng.integers(2)], radius=height), left, top, size):
+            scene.things.append(thing)
+            left = thing.centre[0] + thing.mask().width / 2 + height * float(rng.uniform(0.35, 1.2))
+        top += height * float(rng.uniform(0.8, 1.4))
+        if top + height > size[1]:
+            return scene
+
+
+def _next(rng: np.random.Generator, ink: Thing, left: float, top: float, size: tuple[int, int]) -> Thing | None:
+    """A word that begins there, shortened to what fits; None if no letter does."""
+    text, font = words.word(rng), str(rng.choice(words.FONTS))
+    for length in range(len(text), 0, -1):
+        thing = replace(ink, text=text[:length], font=font)
+        width, height = thing.mask().size
+        if left + width <= size[0] and top + height <= size[1]:
+            return replace(thing, centre=(left + width / 2, top + height / 2))
+    return None
 
 
 def _number(rng: np.random.Generator, level: float) -> int:

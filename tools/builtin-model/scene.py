@@ -39,7 +39,7 @@ class Thing:
 
 
 _shape_mask = functools.lru_cache(maxsize=64)(outlines.mask)  # a thing is measured many times before it is drawn
-_word_mask = functools.lru_cache(maxsize=16)(words.mask)
+_word_mask = functools.lru_cache(maxsize=128)(words.mask)
 
 
 @dataclass

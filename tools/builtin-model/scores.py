@@ -46,8 +46,8 @@ def dense(learner: Learner, tests: dict[str, list[Batch]], device: str) -> dict[
     """Part of right labels of the dense lesson, by its parts, where something is to be named."""
     right: dict[str, list[float]] = {}
     for batch in (batch.to(device) for task in ("count", "read") for batch in tests[task]):
-        for name, scores, wanted in learner.named(learner.see(batch)[0], batch.targets.flatten(0, 1)):
-            told = wanted > 0 if name in ("kind", "letters", "centre") else wanted != NONE
+        for name, scores, wanted in learner.named(learner.see(batch), batch.targets.flatten(0, 1)):
+            told = wanted > 0 if name in ("kind", "letters", "printed", "centre") else wanted != NONE
             right.setdefault(name, []).append((scores.argmax(-1)[told] == wanted[told]).float().mean().item())
     return {name: sum(values) / len(values) for name, values in right.items()}
 

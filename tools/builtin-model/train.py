@@ -148,7 +148,7 @@ def begin_with(model: Learner, runs: list[Path]) -> None:
         state = torch.load(run / "state.pt", map_location="cpu", weights_only=True)
         values = dict(zip(names, state["average"]["values"], strict=True))
         stage = state["settings"]["stage"]
-        sees = {name: "model.visual" in name or name.startswith("places") for name in names}
+        sees = {name: "model.visual" in name or name.startswith(("places", "printed")) for name in names}
         chosen = {name: value for name, value in values.items() if stage == "both" or sees[name] == (stage == "eyes")}
         model.load_state_dict(chosen, strict=False)
 
