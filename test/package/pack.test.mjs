@@ -330,9 +330,7 @@ function fixtureFor(name) {
   const extension = name.split('.').at(-1)
   const found = {
     mmproj,
-    model: gguf.find(
-      (file) => dirname(file) === dirname(mmproj) && file !== mmproj && !basename(file).includes('mmproj'),
-    ),
+    model: gguf.find((file) => dirname(file) === dirname(mmproj) && basename(file).startsWith('model')),
     image: files.find((file) => file.endsWith(`.${extension}`)),
   }[kind]
   assert.ok(found, `no fixture stands in for ${name}`)
