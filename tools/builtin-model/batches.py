@@ -25,6 +25,7 @@ FILLER = -1
 # What comes in turn: crowded pictures without words, conversations (of a reader: about scenes that are not drawn), names,
 # printed words to read
 BATCHES = {"eyes": ("pictures",), "reader": ("names", "talk", "words"), "both": ("talk", "pictures")}
+WIDE = 2.5  # times as many pictures without words beside conversations
 WORDS = 5  # short rows, so as many times more of them
 STRIDE = 1 << 16  # conversations that a batch number stands for
 
@@ -156,7 +157,10 @@ class Source(Dataset):
         easy = self.kind(number) == "pictures" or number < self.drills
         family = "one" if easy else str(rng.choice(list(FAMILIES), p=list(FAMILIES.values())))
         found = []
-        for each in range(max(1, self.size // (PICTURES[family] if self.stage == "both" else 1))):
+        rows = self.size
+        if self.stage == "both":
+            rows = int(WIDE * rows) if self.kind(number) == "pictures" else max(1, rows // PICTURES[family])
+        for each in range(rows):
             size = sizes[rng.integers(len(sizes))]
             now = level if rng.random() < 0.8 else 1.0  # a few hard ones from the start
             index = number * STRIDE + each

@@ -83,9 +83,9 @@ def sample(seed: int, index: int, split: str, size: tuple[int, int], *, level: f
 
 
 def single(seed: int, index: int, size: tuple[int, int], *, level: float = 1.0) -> list[Conversation]:
-    """A lesson without words for the vision tower: one picture, most of them crowded."""
+    """A lesson without words for the vision tower: one picture, most of them full."""
     rng = np.random.default_rng([SPLITS["train"], seed, index])
-    make = (page_scene, crowded_scene, still_scene)[rng.choice(3, p=[0.55, 0.2, 0.25])]
+    make = (page_scene, crowded_scene, still_scene)[rng.choice(3, p=[0.6, 0.1, 0.3])]
     scene = make(rng, size, level)
     return [Conversation([scene], [scene.draw()])]
 

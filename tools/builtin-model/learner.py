@@ -13,7 +13,7 @@ from names import MOST
 from targets import CHARACTERS, CLASSES, NONE, PARTS, PRINTED
 
 STAGES = tuple(BATCHES)  # the vision tower alone, the language model on codes alone, all
-PLACES = {"eyes": 1.0, "both": 0.3}  # weight of the dense lesson beside the answers
+PLACES = {"eyes": 1.0, "both": 0.5}  # weight of the dense lesson beside the answers
 CODE = {"eyes": 0.5, "both": 0.05}  # and of the distance to the code
 WEIGHTS = {"kind": 1.0, "colour": 1.0, "centre": 2.0, "hundreds": 1.0, "letters": 8.0, "order": 2.0, "printed": 8.0}  # most slots are empty
 FINDING = 3  # layers of the language model that find what a name names

@@ -188,5 +188,5 @@ TASKS: dict[str, Task] = {
     "describe": describe, "colour": colour, "shape": shape, "count": count, "where": where, "what_at": what_at,
     "relative": relative, "side": side, "exists": exists, "read": read, "find": find, "find_all": find_all,
 }  # fmt: skip
-WEIGHTS = {"describe": 2.5, "count": 2.0, "find": 5.0, "find_all": 2.5, "read": 2.5, "what_at": 1.0, "side": 0.4, "relative": 0.6,
+WEIGHTS = {"describe": 2.5, "count": 2.0, "find": 5.0, "find_all": 2.5, "read": 4.0, "what_at": 1.0, "side": 0.4, "relative": 0.6,
            "colour": 0.5, "shape": 0.5, "where": 0.5, "exists": 0.6}  # fmt: skip
