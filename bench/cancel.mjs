@@ -4,13 +4,12 @@
  *   node bench/cancel.mjs [--model F --mmproj F] [--threads N]
  */
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { QwenVL, image, user } from 'qwenvl-native'
 import { machine, physicalCores, printTable } from './measure.mjs'
+import { models } from './options.mjs'
 
-const models = fileURLToPath(new URL('../build-bench', import.meta.url))
 const { values: options } = parseArgs({
   options: {
     model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },

@@ -5,23 +5,12 @@
  *
  * Two copies of one model take turns: in one there is no room for more than what runs.
  */
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { QwenVL, user } from 'qwenvl-native'
-import { machine, median, physicalCores, printTable } from './measure.mjs'
+import { machine, median, printTable } from './measure.mjs'
+import { textOptions } from './options.mjs'
 import { greedy } from './sides.mjs'
 
-const { values: options } = parseArgs({
-  options: {
-    model: {
-      type: 'string',
-      default: fileURLToPath(new URL('../build-bench/Qwen2-VL-2B-random-Q4_0.gguf', import.meta.url)),
-    },
-    threads: { type: 'string', default: String(physicalCores()) },
-    rounds: { type: 'string', default: '5' },
-    kept: { type: 'string', default: '6000' },
-  },
-})
+const options = textOptions({ kept: { type: 'string', default: '6000' } })
 const [threads, rounds, kept] = [options.threads, options.rounds, options.kept].map(Number)
 const words = 480
 const load = (contextSize) => QwenVL.load({ model: options.model, threads, contextSize })

@@ -1,4 +1,4 @@
-/** The command line of a comparison with llama.cpp's programs. */
+/** The command lines of comparisons. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,15 +8,24 @@ import { physicalCores } from './measure.mjs'
 /** Where the models of tools/bench-models lie. */
 export const models = fileURLToPath(new URL('../build-bench', import.meta.url))
 
+const textModel = {
+  model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },
+  threads: { type: 'string', default: String(physicalCores()) },
+  rounds: { type: 'string', default: '5' },
+}
+
+/** --model --threads --rounds of one that shows no pictures, and `more` options; they stay strings. */
+export function textOptions(more) {
+  return parseArgs({ options: { ...textModel, ...more } }).values
+}
+
 /** --rows --model --mmproj --threads --rounds --tokens --peers --json; numbers are numbers. */
 export function comparison() {
   const { values } = parseArgs({
     options: {
       rows: { type: 'string' },
-      model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },
+      ...textModel,
       mmproj: { type: 'string', default: join(models, 'mmproj-Qwen2-VL-2B-random-F16.gguf') },
-      threads: { type: 'string', default: String(physicalCores()) },
-      rounds: { type: 'string', default: '5' },
       tokens: { type: 'string', default: '64' },
       peers: { type: 'string' },
       json: { type: 'boolean', default: false },

@@ -6,22 +6,13 @@
  * Random weights repeat nothing by themselves: a grammar makes them copy a row of digits, which Qwen's vocabulary
  * spells in one way only, one by one. Checking the grammar is part of both sides' time.
  */
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { QwenVL } from 'qwenvl-native'
-import { machine, median, physicalCores, printTable } from './measure.mjs'
+import { machine, median, printTable } from './measure.mjs'
+import { textOptions } from './options.mjs'
 
-const { values: options } = parseArgs({
-  options: {
-    model: {
-      type: 'string',
-      default: fileURLToPath(new URL('../build-bench/Qwen2-VL-2B-random-Q4_0.gguf', import.meta.url)),
-    },
-    threads: { type: 'string', default: String(physicalCores()) },
-    rounds: { type: 'string', default: '5' },
-    speculate: { type: 'string', default: '8' },
-    json: { type: 'boolean', default: false },
-  },
+const options = textOptions({
+  speculate: { type: 'string', default: '8' },
+  json: { type: 'boolean', default: false },
 })
 const vl = await QwenVL.load({ model: options.model, threads: Number(options.threads), contextSize: 2048 })
 const number = () => String(Math.random()).slice(2, 14).padEnd(12, '0')
