@@ -45,6 +45,7 @@ void Scheduler::tell() {
     standing_.used_cells = memory_.used_cells();
     standing_.cached_sequences = memory_.cached_sequences();
     roster_.tell_ended();
+    states_.tell_ended();
 }
 
 // ---- a step of text --------------------------------------------------------------------------------------------------

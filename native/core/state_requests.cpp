@@ -62,9 +62,15 @@ void StateRequests::serve(RequestQueue & queue) {
         const std::lock_guard<std::mutex> lock(mutex_);
         read.swap(read_);
     }
-    for (const auto & job : read) {
-        const bool restored = job->sequence && !job->request->cancelled && memory_.restore(*job->sequence);
-        end(*job, restored ? cells_of(*job->sequence) : 0, job->request->cancelled);
+    for (auto & job : read) {
+        job->restored = job->sequence && !job->request->cancelled && memory_.restore(*job->sequence);
+        ended_.push_back(std::move(job));
+    }
+}
+
+void StateRequests::tell_ended() {
+    for (const auto & job : std::exchange(ended_, {})) {
+        end(*job, job->restored ? cells_of(*job->sequence) : 0, job->request->cancelled);
     }
 }
 
@@ -72,7 +78,7 @@ void StateRequests::begin(std::shared_ptr<Request> request) {
     if (!worker_) {
         worker_.emplace("qvl-state");
     }
-    const auto job = std::make_shared<Job>(Job{std::move(request), std::nullopt});
+    const auto job = std::make_shared<Job>(Job{std::move(request), std::nullopt, false});
     if (const auto * save = std::get_if<SaveStateParams>(&job->request->params)) {
         job->sequence = memory_.store(items_of(*save));
         if (!job->sequence) {

@@ -25,6 +25,8 @@ class StateRequests {
 
     // Engine thread. Begins those that wait in `queue`, and puts into the KV memory what was read.
     void serve(RequestQueue & queue);
+    // Engine thread. Tells of those that are back in the KV memory.
+    void tell_ended();
     // Engine thread. Waits for the file that is being written; ends the rest as cancelled.
     void finish();
 
@@ -32,6 +34,7 @@ class StateRequests {
     struct Job {
         std::shared_ptr<Request> request;
         std::optional<StoredSequence> sequence;  // to be written, or as it was read
+        bool restored = false;
     };
 
     void begin(std::shared_ptr<Request> request);
@@ -44,6 +47,7 @@ class StateRequests {
     const std::function<void()> wake_;
     std::mutex mutex_;
     std::vector<std::shared_ptr<Job>> read_;
+    std::vector<std::shared_ptr<Job>> ended_;  // the engine thread's
     std::atomic<bool> stopping_{false};
     std::optional<Worker> worker_;  // from the first request on
 };
