@@ -20,17 +20,8 @@ EmbeddingCache::EmbeddingCache(const CacheParams & params, const std::string & e
     : most_bytes_(params.memory_bytes), warning_(std::move(warning)) {
     if (!params.folder.empty()) {
         files_.emplace(params.folder, encoder, params.folder_bytes);
-        writer_ = Thread("qvl-cache", [this] { write_files(); });
+        writer_.emplace("qvl-cache");
     }
-}
-
-EmbeddingCache::~EmbeddingCache() {
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        closing_ = true;
-    }
-    changed_.notify_all();
-    writer_.join();
 }
 
 std::optional<EmbeddingCache::Found> EmbeddingCache::find(const std::string & hash, size_t values, Keep where) {
@@ -100,7 +91,7 @@ void EmbeddingCache::keep_on_disk(const std::string & hash, const SharedRows & r
         unwritten_.push_back({hash, rows});
         unwritten_bytes_ += bytes_of(rows);
     }
-    changed_.notify_all();
+    writer_->post([this] { write_first(); });
 }
 
 void EmbeddingCache::keep_in_memory(const std::string & hash, const SharedRows & rows) {
@@ -127,31 +118,20 @@ CacheStats EmbeddingCache::stats() const {
     return stats_;
 }
 
-void EmbeddingCache::write_files() {
-    bool warned = false;
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (true) {
-        changed_.wait(lock, [this] { return closing_ || !unwritten_.empty(); });
-        if (unwritten_.empty()) {
-            return;
-        }
-        const Entry entry = unwritten_.front();
-        lock.unlock();
-        try {
-            files_->write(entry.hash, *entry.rows);
-        } catch (const Error & error) {
-            if (!std::exchange(warned, true)) {
-                warning_(error);
-            }
-        } catch (const std::exception & error) {
-            if (!std::exchange(warned, true)) {
-                warning_(Error("CACHE_UNWRITABLE", error.what()));
-            }
-        }
-        lock.lock();
-        unwritten_bytes_ -= bytes_of(unwritten_.front().rows);
-        unwritten_.pop_front();
+void EmbeddingCache::write_first() {
+    Entry entry;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        entry = unwritten_.front();
     }
+    try {
+        files_->write(entry.hash, *entry.rows);
+    } catch (const std::exception & error) {
+        warning_(error);
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    unwritten_bytes_ -= bytes_of(entry.rows);
+    unwritten_.pop_front();
 }
 
 }  // namespace qvl

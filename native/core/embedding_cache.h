@@ -4,10 +4,10 @@
 
 #include "embedding_files.h"
 #include "error.h"
+#include "first_warning.h"
 #include "params.h"
-#include "thread.h"
+#include "worker.h"
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -41,8 +41,6 @@ class EmbeddingCache {
 
     // `encoder` names what makes the rows; it is part of every name on the disk.
     EmbeddingCache(const CacheParams & params, const std::string & encoder, Warning warning);
-    // Finishes what is being written.
-    ~EmbeddingCache();
 
     // Any thread that may wait for a disk. Rows of `values` values that were kept under the hash of the picture.
     std::optional<Found> find(const std::string & hash, size_t values, Keep where);
@@ -59,10 +57,10 @@ class EmbeddingCache {
     SharedRows in_memory(const std::string & hash, size_t values);
     void keep_in_memory(const std::string & hash, const SharedRows & rows);
     void keep_on_disk(const std::string & hash, const SharedRows & rows);
-    void write_files();
+    void write_first();
 
     const uint64_t most_bytes_;
-    const Warning warning_;
+    FirstWarning warning_;  // the writer's
 
     mutable std::mutex mutex_;
     std::list<Entry> entries_;  // the most recently used first
@@ -70,11 +68,9 @@ class EmbeddingCache {
     CacheStats stats_;
 
     std::optional<EmbeddingFiles> files_;
-    std::condition_variable changed_;
     std::deque<Entry> unwritten_;  // the first is being written
     uint64_t unwritten_bytes_ = 0;
-    bool closing_ = false;
-    Thread writer_;
+    std::optional<Worker> writer_;  // the last: it finishes what is unwritten
 };
 
 }  // namespace qvl

@@ -114,10 +114,7 @@ void PromptCache::write(const std::string & name, const StoredSequence & sequenc
             return append_state(path, identity_, sequence, [] { return false; });
         });
     } catch (const std::exception & error) {
-        const auto * known = dynamic_cast<const Error *>(&error);
-        if (!std::exchange(warned_, true)) {
-            warning_(known != nullptr ? *known : Error("CACHE_UNWRITABLE", error.what()));
-        }
+        warning_(error);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "cache_folder.h"
 #include "error.h"
+#include "first_warning.h"
 #include "params.h"
 #include "state_file.h"
 #include "worker.h"
@@ -44,11 +45,10 @@ class PromptCache {
     void write(const std::string & name, const StoredSequence & sequence);
 
     const std::string identity_;
-    const std::function<void(const Error &)> warning_;
+    FirstWarning warning_;  // the worker's
     const std::function<void()> wake_;
     CacheFolder folder_;
     std::atomic<int> unwritten_{0};
-    bool warned_ = false;
     Worker worker_;
 };
 
