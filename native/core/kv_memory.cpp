@@ -139,10 +139,7 @@ bool KvMemory::restore(const StoredSequence & stored) {
 }
 
 bool KvMemory::restore_into(int id, const StoredSequence & stored) {
-    int64_t cells = 0;
-    for (const auto & item : stored.items) {
-        cells += item.cells;
-    }
+    const int64_t cells = cells_between(stored.items, 0, stored.items.size());
     forget(id);
     if (cells > shape_.cells) {
         return false;
@@ -168,12 +165,7 @@ bool KvMemory::restore_into(int id, const StoredSequence & stored) {
 }
 
 int32_t KvMemory::cells_for(const std::vector<SequenceItem> & prompt) const {
-    const size_t kept = best_source(prompt, -1).items;
-    int32_t cells = 0;
-    for (size_t i = kept; i < prompt.size(); i++) {
-        cells += prompt[i].cells;
-    }
-    return cells;
+    return static_cast<int32_t>(cells_between(prompt, best_source(prompt, -1).items, prompt.size()));
 }
 
 bool KvMemory::forget_oldest() {

@@ -13,14 +13,6 @@ constexpr int32_t kWorthWaiting = 32;
 // Room that an answer under way should find before another one is admitted.
 constexpr int32_t kHeadroom = 64;
 
-int32_t cells_between(const std::vector<SequenceItem> & items, size_t begin, size_t end) {
-    int32_t cells = 0;
-    for (size_t i = begin; i < end; i++) {
-        cells += items[i].cells;
-    }
-    return cells;
-}
-
 }  // namespace
 
 Roster::Roster(const EngineParams & params, const Model & model, Encoder * encoder, KvMemory & memory,
@@ -129,7 +121,7 @@ bool Roster::start(std::unique_ptr<Generation> & generation) {
 // Whether the prompt and what runs already will fit; caches go for that.
 bool Roster::has_room(const Running & run) {
     const auto & items = run.generation->items();
-    int32_t needed = cells_between(items, computed(run), items.size());
+    int64_t needed = cells_between(items, computed(run), items.size());
     for (const auto & other : running_) {
         const auto & others = other->generation->items();
         needed += cells_between(others, computed(*other), others.size()) + kHeadroom;

@@ -13,6 +13,14 @@ size_t common_prefix(const std::vector<SequenceItem> & a, const std::vector<Sequ
     return n;
 }
 
+int64_t cells_between(const std::vector<SequenceItem> & items, size_t begin, size_t end) {
+    int64_t cells = 0;
+    for (size_t i = begin; i < end; i++) {
+        cells += items[i].cells;
+    }
+    return cells;
+}
+
 std::vector<SequenceItem> Sequence::flatten(const std::vector<Segment> & segments) {
     std::vector<SequenceItem> items;
     for (size_t s = 0; s < segments.size(); s++) {

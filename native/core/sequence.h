@@ -28,6 +28,8 @@ struct SequenceItem {
 
 // Number of leading items that both have.
 size_t common_prefix(const std::vector<SequenceItem> & a, const std::vector<SequenceItem> & b);
+// KV cells of items[begin] to items[end - 1].
+int64_t cells_between(const std::vector<SequenceItem> & items, size_t begin, size_t end);
 
 // KV cells that several sequences may hold. Counted in `used` as long as one of them does.
 class Cells {

@@ -30,11 +30,7 @@ RequestError not_writable(const std::error_code & reason) {
 }
 
 int32_t cells_of(const StoredSequence & sequence) {
-    int32_t cells = 0;
-    for (const auto & item : sequence.items) {
-        cells += item.cells;
-    }
-    return cells;
+    return static_cast<int32_t>(cells_between(sequence.items, 0, sequence.items.size()));
 }
 
 }  // namespace
