@@ -1,7 +1,7 @@
 /** One prompt through the engine: native events become stream parts and the final result. */
 import { whenAborted } from './abort'
 import type { Engine } from './engine/engine'
-import type { GenerateRequest, ThoughtLimit } from './engine/binding'
+import type { GenerateRequest, ThoughtLimit, TokenLogprob } from './engine/binding'
 import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './errors'
 import type { SamplingDefaults } from './generations'
 import { adapterScales } from './lora'
@@ -10,7 +10,7 @@ import type { GenerateOptions, LoadOptions } from './options'
 import type { PreparedPrompt } from './conversation'
 import type { Requests } from './requests'
 import { Spent } from './spent'
-import type { GenerationResult, ImageReport, PushPart, TokenLogprob, VideoReport } from './stream'
+import type { GenerationResult, ImageReport, PushPart, VideoReport } from './stream'
 
 /** What generation needs of a loaded model. */
 export interface Generator {

@@ -11,7 +11,15 @@ export type {
   RequestTrace,
   WorkStats,
 } from './requests'
-export type { CacheStats, EmbeddingSource, KeepEmbedding, KvStats, LogLine } from './engine/binding'
+export type {
+  CacheStats,
+  EmbeddingSource,
+  KeepEmbedding,
+  KvStats,
+  LogLine,
+  TokenChance,
+  TokenLogprob,
+} from './engine/binding'
 export type { EngineWarning } from './engine/engine'
 export type { ImageCost, VideoCost } from './encoding'
 export type { Estimate } from './estimate'
@@ -28,7 +36,6 @@ export type {
   Rates,
   StreamPart,
   Timings,
-  TokenLogprob,
   Usage,
   VideoReport,
 } from './stream'

@@ -3,7 +3,7 @@
  * request; a reader that stops reading holds back only this request.
  */
 import { whenAborted } from './abort'
-import type { EmbeddingSource } from './engine/binding'
+import type { EmbeddingSource, TokenLogprob } from './engine/binding'
 import { AbortError, QwenVLError } from './errors'
 import type { Grid, Size } from './media/geometry'
 import type { Evicted } from './room'
@@ -52,14 +52,6 @@ export interface VideoReport {
   readonly cached: boolean
   /** Pairs of frames that had to be encoded. */
   readonly encodedPairs: number
-}
-
-/** Log-probability of a token, with the best alternatives that were asked for. */
-export interface TokenLogprob {
-  readonly token: number
-  /** Natural logarithm of the probability before sampling changed it. */
-  readonly logprob: number
-  readonly top: ReadonlyArray<{ readonly token: number; readonly logprob: number }>
 }
 
 /**

@@ -268,10 +268,18 @@ export interface NativeTimings {
   readonly generateMs: number
 }
 
-export interface TokenLogprob {
+/** How likely a token was. */
+export interface TokenChance {
   readonly token: number
+  /** Natural logarithm of the probability before sampling changed it. */
   readonly logprob: number
-  readonly top: ReadonlyArray<{ readonly token: number; readonly logprob: number }>
+  /** What it adds to the answer, as UTF-8: perhaps only a part of a character, of the token that ends it nothing. */
+  readonly bytes: readonly number[]
+}
+
+/** A token of an answer, with the best alternatives that were asked for. */
+export interface TokenLogprob extends TokenChance {
+  readonly top: readonly TokenChance[]
 }
 
 /** A line that llama.cpp logged. */

@@ -8,8 +8,8 @@ namespace qvl {
 
 namespace {
 
-template <typename T, typename Item>
-Napi::Array array_of(Napi::Env env, const std::vector<Item> & items, T convert) {
+template <typename T, typename Items>
+Napi::Array array_of(Napi::Env env, const Items & items, T convert) {
     auto array = Napi::Array::New(env, items.size());
     for (size_t i = 0; i < items.size(); i++) {
         const Napi::HandleScope scope(env);
@@ -47,16 +47,19 @@ Napi::Object info_object(Napi::Env env, const EngineInfo & info) {
     return object;
 }
 
-Napi::Object logprob_object(Napi::Env env, const TokenLogprob & logprob) {
+Napi::Object chance_object(Napi::Env env, const TokenChance & chance) {
     auto object = Napi::Object::New(env);
-    object.Set("token", logprob.token);
-    object.Set("logprob", logprob.logprob);
-    object.Set("top", array_of(env, logprob.top, [&](const std::pair<int32_t, float> & entry) {
-                   auto item = Napi::Object::New(env);
-                   item.Set("token", entry.first);
-                   item.Set("logprob", entry.second);
-                   return item;
-               }));
+    object.Set("token", chance.token);
+    object.Set("logprob", chance.logprob);
+    object.Set("bytes", array_of(env, chance.bytes,
+                                 [&](char byte) { return Napi::Number::New(env, static_cast<uint8_t>(byte)); }));
+    return object;
+}
+
+Napi::Object logprob_object(Napi::Env env, const TokenLogprob & logprob) {
+    auto object = chance_object(env, logprob.chosen);
+    object.Set("top",
+               array_of(env, logprob.top, [&](const TokenChance & chance) { return chance_object(env, chance); }));
     return object;
 }
 

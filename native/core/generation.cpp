@@ -197,12 +197,15 @@ void Generation::sample(float * logits, int n_vocab) {
     if (is_stop(token)) {
         reason_ = "stop";
     } else {
-        // Control tokens are shown, since Qwen2-VL writes boxes with them; ends of turn are not.
-        delta.text = output_.push(model_.piece(token, !model_.is_end(token)));
+        delta.text = output_.push(text_of(token));
     }
     delta.tokens.push_back(token);
     if (params_.logprobs >= 0) {
-        delta.logprobs.push_back(logprob_of(raw.data(), n_vocab, token, params_.logprobs));
+        TokenLogprob & entry = delta.logprobs.emplace_back(logprob_of(raw.data(), n_vocab, token, params_.logprobs));
+        entry.chosen.bytes = text_of(token);
+        for (TokenChance & other : entry.top) {
+            other.bytes = text_of(other.token);
+        }
     }
     timings_.generate_ms = milliseconds_since(generating_since_);
     request_->unread++;
@@ -240,6 +243,11 @@ bool Generation::is_stop(int32_t token) const {
     const bool grammar_ends = !params_.sampling.grammar.empty() && model_.is_end(token);
     return grammar_ends ||
            std::find(params_.stop_tokens.begin(), params_.stop_tokens.end(), token) != params_.stop_tokens.end();
+}
+
+std::string Generation::text_of(int32_t token) const {
+    // Control tokens are shown, since Qwen2-VL writes boxes with them; ends of turn are not.
+    return is_stop(token) ? std::string() : model_.piece(token, !model_.is_end(token));
 }
 
 bool Generation::parked() const {

@@ -71,6 +71,8 @@ class Generation {
     void check_ids() const;
     void check_image(const ImageSegment & image) const;
     bool is_stop(int32_t token) const;
+    // What a generated token adds to the answer; perhaps a part of a UTF-8 sequence.
+    std::string text_of(int32_t token) const;
     void emit_text(TextDelta delta);
 
     struct Rows {

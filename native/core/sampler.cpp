@@ -114,14 +114,14 @@ TokenLogprob logprob_of(const float * logits, int32_t n_vocab, int32_t token, in
         sum += std::exp(static_cast<double>(logits[i] - max));
     }
     const float normaliser = max + static_cast<float>(std::log(sum));
-    TokenLogprob result{token, logits[token] - normaliser, {}};
+    TokenLogprob result{{token, logits[token] - normaliser}, {}};
     const auto top = static_cast<size_t>(std::clamp(n, 0, n_vocab));
     std::vector<int32_t> order(static_cast<size_t>(n_vocab));
     std::iota(order.begin(), order.end(), 0);
     std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top), order.end(),
                       [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
     for (size_t i = 0; i < top; i++) {
-        result.top.emplace_back(order[i], logits[order[i]] - normaliser);
+        result.top.push_back({order[i], logits[order[i]] - normaliser});
     }
     return result;
 }

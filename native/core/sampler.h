@@ -9,16 +9,21 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 namespace qvl {
 
-struct TokenLogprob {
+struct TokenChance {
     int32_t token;
     float logprob;
-    std::vector<std::pair<int32_t, float>> top;
+    std::string bytes = {};  // what it adds to the answer; left to who knows the vocabulary
+};
+struct TokenLogprob {
+    TokenChance chosen;
+    std::vector<TokenChance> top;
 };
 
 class Sampler {

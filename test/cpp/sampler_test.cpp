@@ -152,17 +152,17 @@ TEST(presence_and_frequency_penalties_count_the_answer_only) {
 TEST(log_probabilities_are_of_the_whole_vocabulary) {
     const std::vector<float> logits{1, 3, 2, 100};  // large values must not overflow
     const TokenLogprob all = logprob_of(logits.data(), 4, 2, 4);
-    CHECK_EQ(all.token, 2);
+    CHECK_EQ(all.chosen.token, 2);
     CHECK_EQ(all.top.size(), 4u);
-    CHECK_EQ(all.top[0].first, 3);
-    CHECK_EQ(all.top[3].first, 0);
+    CHECK_EQ(all.top[0].token, 3);
+    CHECK_EQ(all.top[3].token, 0);
     double sum = 0;
-    for (const auto & [token, logprob] : all.top) {
-        sum += std::exp(static_cast<double>(logprob));
+    for (const TokenChance & chance : all.top) {
+        sum += std::exp(static_cast<double>(chance.logprob));
     }
     CHECK(std::fabs(sum - 1) < 1e-6);
-    CHECK_EQ(all.top[2].first, 2);
-    CHECK_EQ(all.logprob, all.top[2].second);
+    CHECK_EQ(all.top[2].token, 2);
+    CHECK_EQ(all.chosen.logprob, all.top[2].logprob);
     CHECK_EQ(logprob_of(logits.data(), 4, 0, 0).top.size(), 0u);
     CHECK_EQ(logprob_of(logits.data(), 4, 0, 99).top.size(), 4u);
 }

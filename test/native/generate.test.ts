@@ -143,11 +143,11 @@ describe('log-probabilities', () => {
   test('of the whole vocabulary add up to 1, and the greedy token is the first', async () => {
     const answer = await vl.chat('Hello', { ...greedy, repetitionPenalty: 1, logprobs: vl.info.vocabSize })
     expect(answer.logprobs).toHaveLength(answer.tokens.length)
-    for (const [index, { token, logprob, top }] of (answer.logprobs ?? []).entries()) {
-      expect(token).toBe(answer.tokens[index])
+    for (const [index, { top, ...chosen }] of (answer.logprobs ?? []).entries()) {
+      expect(chosen.token).toBe(answer.tokens[index])
       expect(top).toHaveLength(vl.info.vocabSize)
       expect(top.reduce((sum, entry) => sum + Math.exp(entry.logprob), 0)).toBeCloseTo(1, 5)
-      expect(top[0]).toEqual({ token, logprob })
+      expect(top[0]).toEqual(chosen)
       expect(top.map((entry) => entry.logprob)).toEqual(
         top.map((entry) => entry.logprob).sort((a, b) => b - a),
       )
@@ -160,6 +160,17 @@ describe('log-probabilities', () => {
     const { logprobs } = await stream.result
     expect(parts.flatMap((part) => part.logprobs ?? [])).toEqual(logprobs)
     expect(logprobs?.every(({ top }) => top.length === 0)).toBe(true)
+  })
+
+  test('have the bytes of their tokens, which are the text, for a token may be a part of a character', async () => {
+    const answer = await vl.chat('Hello', { grammar: 'root ::= "né 漢 🐕"', temperature: 0, logprobs: 2 })
+    expect(answer).toMatchObject({ text: 'né 漢 🐕', finishReason: 'stop' })
+    const bytes = (answer.logprobs ?? []).map((entry) => entry.bytes)
+    expect(Buffer.from(bytes.flat()).toString()).toBe('né 漢 🐕')
+    expect(bytes).toContainEqual([0xf0]) // of the dog
+    expect(bytes.at(-1)).toEqual([]) // the end of turn
+    for (const { token, bytes } of (answer.logprobs ?? []).flatMap(({ top }) => top))
+      expect(Buffer.from(bytes).toString()).toBe(vl.detokenize(Int32Array.of(token)))
   })
 
   test('are absent unless asked for', async () => {

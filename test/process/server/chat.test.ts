@@ -95,8 +95,18 @@ describe('an answer', () => {
     for (const { token, logprob, bytes, top_logprobs: top } of content) {
       expect(top).toHaveLength(3)
       expect(top[0]?.logprob).toBe(logprob) // greedy
-      if (bytes) expect(Buffer.from(bytes).toString()).toBe(token)
+      expect(Buffer.from(bytes ?? []).toString()).toBe(token)
     }
+  })
+
+  test('the bytes of its tokens joined are the text, also where a token is a part of a character', async () => {
+    const schema = { type: 'json_schema', json_schema: { name: 'dog', schema: { const: '🐕' } } } as const
+    const { choices } = await ask({ response_format: schema, logprobs: true, max_completion_tokens: 20 })
+    const content = choices[0]?.logprobs?.content ?? []
+    expect(choices[0]).toMatchObject({ message: { content: '"🐕"' }, finish_reason: 'stop' })
+    expect(Buffer.from(content.flatMap(({ bytes }) => bytes ?? [])).toString()).toBe('"🐕"')
+    expect(content).toContainEqual(expect.objectContaining({ token: '\ufffd', bytes: [0xf0] }))
+    expect(content.at(-1)).toMatchObject({ token: expect.stringMatching(/^<\|.*\|>$/), bytes: null }) // the end
   })
 })
 
