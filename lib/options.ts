@@ -59,9 +59,10 @@ export interface LoadOptions {
   readonly minPixels?: number
   readonly maxPixels?: number
   /**
-   * Whose sizes to follow. For pictures 'transformers' is the default; 'qwen-vl-utils' rounds sides of about one token
-   * otherwise and bounds areas by 4 to 16384 tokens, which differs from the checkpoints' own bounds from Qwen3-VL on. For
-   * videos 'qwen-vl-utils' is the default.
+   * Whose sizes and pixels to follow. Default: pictures have the sizes of transformers and the pixels of Pillow, as by its
+   * slow image processors; videos are as by qwen-vl-utils. 'transformers': its processors with torchvision, whose pixels are
+   * a level off now and then. 'qwen-vl-utils' rounds sides of about one token otherwise and bounds areas by 4 to 16384
+   * tokens, which differs from the checkpoints' own bounds from Qwen3-VL on.
    */
   readonly reference?: 'transformers' | 'qwen-vl-utils'
   /** Jinja chat template instead of the model's own. */

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import type { EncoderShape } from './cost'
 import type { KeepEmbedding } from './engine/binding'
-import { resizeBicubic, resizeFrame } from './engine/engine'
+import { resizeBicubic, resizeFrame, resizeTorchvision } from './engine/engine'
 import type { Engine } from './engine/engine'
 import { ContextOverflowError, UnsupportedModelError, invalidArgument } from './errors'
 import type { Generation } from './generations'
@@ -12,7 +12,7 @@ import { inspectImage, prepareImage } from './media/image'
 import type { InspectedImage, PreparedImage } from './media/image'
 import type { SourceOptions } from './media/source'
 import { inspectVideo, prepareVideo } from './media/video'
-import type { InspectedVideo, PreparedVideo, VideoReading } from './media/video'
+import type { InspectedVideo, PreparedVideo, Scaling, VideoReading } from './media/video'
 import type { VideoGeometry } from './media/videosize'
 import type { LoadOptions } from './options'
 import type { ImageEmbedding, ImageOptions, VideoEmbedding } from './prompt/messages'
@@ -101,7 +101,7 @@ export async function readPicture(
   const prepared = await prepareImage(
     picture.source,
     geometry,
-    resizeBicubic,
+    scalingOf(reader).picture,
     sourceOptions(reader, picture.options, signal),
   )
   memory?.set(picture, prepared)
@@ -121,7 +121,7 @@ export async function readVideo(
     part.source,
     part.options,
     videoGeometry(reader),
-    { picture: resizeBicubic, frame: resizeFrame },
+    scalingOf(reader),
     sourceOptions(reader, {}, signal),
     (video) => refuseTooLong(reader, video),
   )
@@ -148,6 +148,13 @@ export function encoderOf({ encoder }: MediaReader): NonNullable<MediaReader['en
     'PROJECTOR_MISSING',
     'Pictures need a projector. Pass `mmproj` to QwenVL.load().',
   )
+}
+
+/** The processors of transformers scale bytes by torchvision; qwen-vl-utils pictures by Pillow, and frames in float. */
+function scalingOf({ options }: MediaReader): Scaling {
+  return options.reference === 'transformers'
+    ? { picture: resizeTorchvision, frame: resizeTorchvision }
+    : { picture: resizeBicubic, frame: resizeFrame }
 }
 
 export function videoGeometry({ generation, options, encoder }: MediaReader): VideoGeometry {

@@ -364,6 +364,9 @@ export interface NativeEngine {
   close(): void
 }
 
+/** What is scaled: RGB rows without gaps; sizes in pixels. */
+export type Resizing = [rgb: Uint8Array, width: number, height: number, toWidth: number, toHeight: number]
+
 export interface NativeAddon {
   buildInfo(): BuildInfo
   devices(): Device[]
@@ -371,22 +374,11 @@ export interface NativeAddon {
   /** Opens each for a moment. */
   backendLibraries(folder: string): BackendLibrary[]
   inspectGguf(path: string): Promise<GgufFile>
-  /** The reference's fixed-point bicubic (Pillow): RGB in, RGB out, off the event loop. */
-  resizeBicubic(
-    pixels: Uint8Array,
-    width: number,
-    height: number,
-    targetWidth: number,
-    targetHeight: number,
-  ): Promise<Uint8Array>
+  /** The reference's fixed-point bicubic, off the event loop: Pillow's weights of 22 bits, torchvision's of 16. */
+  resizeBicubic(...picture: Resizing): Promise<Uint8Array>
+  resizeTorchvision(...picture: Resizing): Promise<Uint8Array>
   /** The same for a frame of a video: the reference's bicubic in float (torchvision). */
-  resizeFrame(
-    pixels: Uint8Array,
-    width: number,
-    height: number,
-    targetWidth: number,
-    targetHeight: number,
-  ): Promise<Uint8Array>
+  resizeFrame(...picture: Resizing): Promise<Uint8Array>
   /** GBNF for the values of a JSON schema (as JSON text), off the event loop. Depth and sizes are the caller's to bound. */
   schemaToGrammar(schema: string): Promise<string>
   /** Opens an engine; the listener of `channel` hears `ready` or `failed`. */

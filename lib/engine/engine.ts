@@ -13,6 +13,7 @@ import type {
   LogLine,
   NativeAddon,
   NativeEngine,
+  Resizing,
 } from './binding'
 import { backendFolder } from './platform'
 
@@ -94,25 +95,18 @@ export function inspectGguf(path: string): Promise<GgufFile> {
 }
 
 /** The reference's bicubic (Pillow's fixed-point scheme), RGB bytes in and out, off the event loop. */
-export function resizeBicubic(
-  pixels: Uint8Array,
-  width: number,
-  height: number,
-  targetWidth: number,
-  targetHeight: number,
-): Promise<Uint8Array> {
-  return ask((addon) => addon.resizeBicubic(pixels, width, height, targetWidth, targetHeight))
+export function resizeBicubic(...picture: Resizing): Promise<Uint8Array> {
+  return ask((addon) => addon.resizeBicubic(...picture))
+}
+
+/** The same with the shorter weights of torchvision, which scales bytes so: the two differ by a level now and then. */
+export function resizeTorchvision(...picture: Resizing): Promise<Uint8Array> {
+  return ask((addon) => addon.resizeTorchvision(...picture))
 }
 
 /** The same for a frame of a video: torchvision's bicubic in float. */
-export function resizeFrame(
-  pixels: Uint8Array,
-  width: number,
-  height: number,
-  targetWidth: number,
-  targetHeight: number,
-): Promise<Uint8Array> {
-  return ask((addon) => addon.resizeFrame(pixels, width, height, targetWidth, targetHeight))
+export function resizeFrame(...frame: Resizing): Promise<Uint8Array> {
+  return ask((addon) => addon.resizeFrame(...frame))
 }
 
 /** Off the event loop; what goes wrong, also at once, rejects with an error of ours. */

@@ -221,7 +221,7 @@ function partOptions(part: Readonly<Record<string, unknown>>, path: string): Rec
   for (const [key, value] of Object.entries(part)) {
     if (key === 'type' || value === undefined) continue
     const name = camelCase(key)
-    if (name in options) throw invalidArgument(`${path}.${key}`, `absent beside ${name}`, value)
+    if (name in options) throw invalidArgument(`${path}.${key}`, 'absent beside its other spelling', value)
     options[name] = value as number
   }
   const { minPixels, maxPixels, resizedHeight, resizedWidth, fps, nframes } = options

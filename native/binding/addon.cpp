@@ -87,8 +87,9 @@ Napi::Value schema_to_grammar_js(const Napi::CallbackInfo & info) {
 
 using Resize = void (*)(const uint8_t *, int, int, uint8_t *, int, int);
 
+template <Weights precision>
 void resize_picture(const uint8_t * src, int width, int height, uint8_t * dst, int target_width, int target_height) {
-    resize_bicubic(src, width, height, dst, target_width, target_height, kResizeThreads);
+    resize_bicubic(src, width, height, dst, target_width, target_height, kResizeThreads, precision);
 }
 
 // (pixels, width, height, targetWidth, targetHeight)
@@ -140,7 +141,8 @@ Napi::Object register_addon(Napi::Env env, Napi::Object exports) {
     exports.Set("backends", Napi::Function::New<backends>(env));
     exports.Set("devices", Napi::Function::New<devices>(env));
     exports.Set("inspectGguf", Napi::Function::New<inspect_gguf>(env));
-    exports.Set("resizeBicubic", Napi::Function::New<resize_js<resize_picture>>(env));
+    exports.Set("resizeBicubic", Napi::Function::New<resize_js<resize_picture<Weights::kInt32>>>(env));
+    exports.Set("resizeTorchvision", Napi::Function::New<resize_js<resize_picture<Weights::kInt16>>>(env));
     exports.Set("resizeFrame", Napi::Function::New<resize_js<resize_frame>>(env));
     exports.Set("schemaToGrammar", Napi::Function::New<schema_to_grammar_js>(env));
     exports.Set("openEngine", Napi::Function::New<open_engine>(env));

@@ -35,7 +35,25 @@ double cubic(double t) {
     return 0;
 }
 
-Axis make_axis(int source, int target) {
+// Bits of the weights' fraction where the reference keeps them in 16 bits: as many as the largest leaves room for.
+int bits_in_int16(const std::vector<double> & weights) {
+    const double largest = *std::max_element(weights.begin(), weights.end());
+    int bits = 0;
+    while (bits < kWeightBits && int(largest * (1 << (bits + 1)) + 0.5) < 1 << 15)
+        bits++;
+    return bits;
+}
+
+// Fewer bits are followed by zeros: the sum of products, its half and its shift then give the same byte.
+void round_weights(const std::vector<double> & exact, int bits, std::vector<int32_t> & weights) {
+    weights.resize(exact.size());
+    for (size_t i = 0; i < exact.size(); i++) {
+        const double weight = exact[i] * (1 << bits);
+        weights[i] = int32_t(weight < 0 ? weight - 0.5 : weight + 0.5) * (1 << (kWeightBits - bits));
+    }
+}
+
+Axis make_axis(int source, int target, Weights precision) {
     const double scale = double(source) / target;
     const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel, which is the antialiasing
     const double radius = 2 * stretch;
@@ -44,22 +62,20 @@ Axis make_axis(int source, int target) {
     Axis axis;
     axis.stride = std::min(source, int(std::ceil(radius)) * 2 + 1);
     axis.windows.resize(size_t(target));
-    axis.weights.resize(size_t(target) * size_t(axis.stride));
-    std::vector<double> exact(size_t(axis.stride));
+    std::vector<double> weights(size_t(target) * size_t(axis.stride));
     for (int i = 0; i < target; i++) {
         const double center = (i + 0.5) * scale;
         const int first = std::max(0, int(center - radius + 0.5));
         const int count = std::min(source, int(center + radius + 0.5)) - first;
+        double * window = weights.data() + size_t(i) * size_t(axis.stride);
         double sum = 0;
         for (int k = 0; k < count; k++)
-            sum += exact[size_t(k)] = cubic((k + first - center + 0.5) * per_sample);
-        int32_t * weights = axis.weights.data() + size_t(i) * size_t(axis.stride);
-        for (int k = 0; k < count; k++) {
-            const double weight = exact[size_t(k)] / sum * (1 << kWeightBits);
-            weights[k] = int32_t(weight < 0 ? weight - 0.5 : weight + 0.5);
-        }
+            sum += window[k] = cubic((k + first - center + 0.5) * per_sample);
+        for (int k = 0; k < count; k++)
+            window[k] /= sum;
         axis.windows[size_t(i)] = {first, count};
     }
+    round_weights(weights, precision == Weights::kInt16 ? bits_in_int16(weights) : kWeightBits, axis.weights);
     return axis;
 }
 
@@ -279,7 +295,7 @@ class Band {
 }  // namespace
 
 void resize_bicubic(const uint8_t * src, int src_width, int src_height, uint8_t * dst, int dst_width, int dst_height,
-                    int threads, bool byte_dots) {
+                    int threads, Weights precision, bool byte_dots) {
     const size_t src_row = size_t(src_width) * kChannels;
     const size_t dst_row = size_t(dst_width) * kChannels;
     const bool same_width = src_width == dst_width;
@@ -288,8 +304,8 @@ void resize_bicubic(const uint8_t * src, int src_width, int src_height, uint8_t 
         std::memcpy(dst, src, src_row * size_t(src_height));
         return;
     }
-    const Axis horizontal = same_width ? Axis{} : make_axis(src_width, dst_width);
-    const Axis vertical = same_height ? Axis{} : make_axis(src_height, dst_height);
+    const Axis horizontal = same_width ? Axis{} : make_axis(src_width, dst_width, precision);
+    const Axis vertical = same_height ? Axis{} : make_axis(src_height, dst_height, precision);
     std::optional<DotAxis> dots;
     if (byte_dots && !same_width)
         dots.emplace(horizontal);

@@ -6,6 +6,7 @@
 #include <numeric>
 
 using qvl::resize_bicubic;
+using qvl::Weights;
 
 namespace {
 
@@ -21,11 +22,12 @@ Bytes picture(int width, int height) {
 }
 
 // In the general way, and, where the processor has it, with the instruction made for it: both give the same.
-Bytes resized(const Bytes & source, int width, int height, int target_width, int target_height, int threads = 1) {
+Bytes resized(const Bytes & source, int width, int height, int target_width, int target_height, int threads = 1,
+              Weights precision = Weights::kInt32) {
     Bytes target(static_cast<size_t>(target_width) * static_cast<size_t>(target_height) * 3, 77);
     Bytes by_dots(target);
-    resize_bicubic(source.data(), width, height, target.data(), target_width, target_height, threads, false);
-    resize_bicubic(source.data(), width, height, by_dots.data(), target_width, target_height, threads);
+    resize_bicubic(source.data(), width, height, target.data(), target_width, target_height, threads, precision, false);
+    resize_bicubic(source.data(), width, height, by_dots.data(), target_width, target_height, threads, precision);
     CHECK(target == by_dots);
     return target;
 }
@@ -51,6 +53,13 @@ TEST(width_comes_before_height) {
     const Bytes expected = {138, 174, 76,  145, 143, 112, 160, 81,  183, 163, 58,  214,
                             113, 159, 121, 111, 174, 118, 102, 204, 122, 96,  219, 124};
     CHECK(resized(picture(2, 5), 2, 5, 4, 2) == expected);
+}
+
+// Of the same picture, torchvision's resize of bytes: two of them are a level off Pillow's.
+TEST(weights_of_16_bits_as_torchvision_has_them) {
+    const Bytes expected = {138, 174, 76,  145, 142, 112, 160, 81,  183, 163, 58,  214,
+                            113, 159, 121, 111, 174, 118, 103, 204, 122, 96,  219, 124};
+    CHECK(resized(picture(2, 5), 2, 5, 4, 2, 1, Weights::kInt16) == expected);
 }
 
 TEST(sides_of_one_pixel) {
@@ -81,8 +90,10 @@ TEST(an_axis_of_unchanged_size_is_left_alone) {
 TEST(one_colour_stays_one_colour) {
     for (const int level : {0, 1, 128, 254, 255}) {
         const Bytes source(static_cast<size_t>(90 * 7 * 3), static_cast<uint8_t>(level));
-        const Bytes target = resized(source, 90, 7, 28, 364);
-        CHECK(target == Bytes(target.size(), static_cast<uint8_t>(level)));
+        for (const Weights precision : {Weights::kInt32, Weights::kInt16}) {
+            const Bytes target = resized(source, 90, 7, 28, 364, 1, precision);
+            CHECK(target == Bytes(target.size(), static_cast<uint8_t>(level)));
+        }
     }
 }
 

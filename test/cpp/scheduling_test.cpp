@@ -47,7 +47,7 @@ TEST(deterministic_answers_are_the_same_alone_and_among_others) {
         for (const auto & event : events.events()) {
             const auto * delta = std::get_if<TextDelta>(&event.body);
             for (size_t i = 0; delta && event.request == id && i < delta->logprobs.size(); i++) {
-                all.push_back(delta->logprobs[i].logprob);
+                all.push_back(delta->logprobs[i].chosen.logprob);
             }
         }
         return all;

@@ -109,6 +109,7 @@ describe('module', () => {
       'openEngine',
       'resizeBicubic',
       'resizeFrame',
+      'resizeTorchvision',
       'schemaToGrammar',
       'stopAll',
     ]
@@ -445,19 +446,16 @@ describe('resizeBicubic', () => {
     ({ source, target }) => target.width <= source.width || target.height >= source.height,
   )
 
+  const bytes = (name: string) => new Uint8Array(readFileSync(join(folder, `${name}.bin`)))
+
   test.each(cases.map((c) => [c.name, c] as const))(
     '%s equals the reference bit for bit',
     async (name, { source, target }) => {
-      const pixels = new Uint8Array(readFileSync(join(folder, `${name}.source.bin`)))
-      const wanted = new Uint8Array(readFileSync(join(folder, `${name}.target.bin`)))
-      const resized = await native.resizeBicubic(
-        pixels,
-        source.width,
-        source.height,
-        target.width,
-        target.height,
-      )
-      expect(Buffer.compare(resized, wanted)).toBe(0)
+      const sizes = [source.width, source.height, target.width, target.height] as const
+      const byPillow = await native.resizeBicubic(bytes(`${name}.source`), ...sizes)
+      expect(Buffer.compare(byPillow, bytes(`${name}.target`))).toBe(0)
+      const byTorchvision = await native.resizeTorchvision(bytes(`${name}.source`), ...sizes)
+      expect(Buffer.compare(byTorchvision, bytes(`${name}.torchvision`))).toBe(0)
     },
   )
 

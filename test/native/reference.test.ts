@@ -1,4 +1,6 @@
-/** Whose sizes pictures and videos get: the option `reference`. The sizes are those of the two packages. */
+/** Whose sizes and pixels pictures and videos get: the option `reference`. Both are those of the two packages. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { image, video } from '../../lib'
 import type { LoadOptions, VideoOptions } from '../../lib'
@@ -52,5 +54,33 @@ describe('a video', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining("`reference: 'transformers'`") as string,
     })
+  })
+})
+
+describe('pixels', () => {
+  const bytes = (name: string) => readFileSync(join(goldenRoot, 'resize', `up.${name}.bin`))
+  const size = { resizedWidth: 84, resizedHeight: 56 }
+  const hashOf = (...pixels: readonly Buffer[]) =>
+    createHash('sha256').update('84x56\n').update(Buffer.concat(pixels)).digest('hex')
+  const source = () => ({
+    data: new Uint8Array(bytes('source')),
+    width: 37,
+    height: 23,
+    channels: 3 as const,
+  })
+
+  test.each<[LoadOptions['reference'], string]>([
+    [undefined, 'target'],
+    ['qwen-vl-utils', 'target'],
+    ['transformers', 'torchvision'],
+  ])('of a picture with %s', async (reference, golden) => {
+    await using vl = await loadFixture({ ...(reference && { reference }) })
+    expect((await vl.embedImage(image(source(), size))).hash).toBe(hashOf(bytes(golden)))
+  })
+
+  test('of frames with transformers', async () => {
+    await using vl = await loadFixture({ reference: 'transformers' })
+    const { hashes } = await vl.embedVideo(video([source(), source()], size))
+    expect(hashes).toEqual([hashOf(bytes('torchvision'), bytes('torchvision'))])
   })
 })

@@ -1,5 +1,6 @@
 /** Golden cases through the package, and how near its numbers are to the reference's. */
 import { createHash } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { Engine, resizeBicubic, resizeFrame } from '../../dist/engine/engine.js'
@@ -30,8 +31,9 @@ export async function measureGeneration(generation, root, precision) {
   }
   const rules = generations.find((candidate) => candidate.id === id)
   const vl = await QwenVL.load(settings)
-  // Without flash attention a picture of 16384 tokens would take 34 GB.
-  const farSighted = precision === 'f32' ? await QwenVL.load({ ...settings, flashAttention: 'auto' }) : undefined
+  // Without flash attention a picture of 16384 tokens would take 34 GB, with one thread a minute.
+  const large = { ...settings, flashAttention: 'auto', threads: availableParallelism() }
+  const farSighted = precision === 'f32' ? await QwenVL.load(large) : undefined
   const { encoderMemory: _, ...engineSettings } = settings
   const engine = await Engine.open({
     ...engineSettings,

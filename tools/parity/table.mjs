@@ -5,7 +5,7 @@
  *   node tools/parity/table.mjs [--mtmd-cli F] [--fixtures DIR] [--only GENERATION]... [--cases WORDS]... [--write]
  *
  * --cases takes those whose name has these words.
- * --write puts the table into docs/parity.md instead of printing it.
+ * --write puts the table into docs/parity.md instead of printing it: the whole one, so not with the two above.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -27,6 +27,9 @@ const { values: options } = parseArgs({
   },
 })
 const { fixtures, only, 'mtmd-cli': program } = options
+
+if (options.write && (only || options.cases.some((words) => words !== '')))
+  throw new Error('--write replaces the whole table: leave out --only and --cases')
 
 const order = supported.map(({ id }) => id)
 const found = readGenerations(fixtures)

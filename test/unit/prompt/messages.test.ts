@@ -206,7 +206,7 @@ describe('what is refused, and where', () => {
     [
       'an option in both spellings',
       bad({ image: 'a', max_pixels: 5, maxPixels: 6 }),
-      'Expected `messages[1].content[0].maxPixels` to be absent beside maxPixels, got 6 (number).',
+      'Expected `messages[1].content[0].maxPixels` to be absent beside its other spelling, got 6 (number).',
     ],
     [
       'half a size',
