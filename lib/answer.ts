@@ -189,10 +189,9 @@ class Reading {
 
   readonly push: PushPart = (part, consumed) => {
     if (part.type === 'text') {
-      const { text, tokens, logprobs } = part
-      this.#pass(this.#reader.push(text), { tokens, ...(logprobs && { logprobs }) }, consumed)
+      this.#pass(this.#reader.push(part.text), part, consumed)
     } else if (part.type === 'finish') {
-      this.#pass(this.#reader.end(), undefined, () => undefined)
+      this.#pass(this.#reader.end(), nothing, noCredit)
       const isCall = part.finishReason === 'stop' && this.#calls.length > 0
       this.#push(isCall ? { ...part, finishReason: 'tool-calls' } : part, consumed)
     } else {
@@ -201,41 +200,57 @@ class Reading {
   }
 
   /** The last part gives the credit of what was generated. */
-  #pass(pieces: readonly AnswerPiece[], fresh: NewTokens | undefined, consumed: () => void): void {
-    const tokens = joined(this.#held, fresh)
+  #pass(pieces: readonly AnswerPiece[], fresh: NewTokens, consumed: () => void): void {
+    let tokens = this.#held ? joined(this.#held, fresh) : fresh
     this.#held = undefined
-    const parts = pieces.flatMap((piece, index) =>
-      this.#partsOf(piece, index === 0 ? tokens : { tokens: [] }),
-    )
-    if (parts.length === 0 && fresh) {
+    const parts: StreamPart[] = []
+    for (const piece of pieces) {
+      this.#addPart(parts, piece, tokens)
+      tokens = nothing
+    }
+    if (parts.length === 0 && tokens !== nothing) {
       const { current } = this.#reader
       if (current === 'call') this.#held = tokens
-      else parts.push({ type: current, text: '', ...tokens })
+      else parts.push(textPart(current, '', tokens))
     }
-    if (parts.length === 0) consumed()
-    for (const [index, part] of parts.entries())
-      this.#push(part, index === parts.length - 1 ? consumed : () => undefined)
+    const last = parts.pop()
+    for (const part of parts) this.#push(part, noCredit)
+    if (last) this.#push(last, consumed)
+    else consumed()
   }
 
-  #partsOf(piece: AnswerPiece, fresh: NewTokens): StreamPart[] {
+  #addPart(parts: StreamPart[], piece: AnswerPiece, fresh: NewTokens): void {
     if (piece.type === 'tool-call') {
       const { index, name, arguments: given, problem } = piece
       const id = this.#calls[index]?.id ?? `call_${randomUUID().replaceAll('-', '')}`
       this.#calls[index] = { id, name, arguments: given, ...(problem !== undefined && { problem }) }
-      return [{ ...piece, id, ...fresh }]
+      parts.push({ ...piece, id, ...newTokens(fresh) })
+      return
     }
     this.#texts[piece.type].push(piece.text)
-    const part = { ...piece, ...fresh }
-    if (piece.type !== 'text' || !this.#json) return [part]
+    parts.push(textPart(piece.type, piece.text, fresh))
+    if (piece.type !== 'text' || !this.#json) return
     this.#json.push(piece.text)
-    return this.#json.take() === '' ? [part] : [part, { type: 'object', value: this.#json.value }]
+    if (this.#json.take() !== '') parts.push({ type: 'object', value: this.#json.value })
   }
 }
 
-function joined(held: NewTokens | undefined, fresh: NewTokens | undefined): NewTokens {
-  const logprobs = [...(held?.logprobs ?? []), ...(fresh?.logprobs ?? [])]
-  const tokens = [...(held?.tokens ?? []), ...(fresh?.tokens ?? [])]
-  return { tokens, ...(logprobs.length > 0 && { logprobs }) }
+const nothing: NewTokens = { tokens: Object.freeze<number[]>([]) }
+const noCredit = () => undefined
+
+/** One object a token, and no copies: the event loop may have no core of its own. */
+function textPart(type: 'text' | 'reasoning', text: string, { tokens, logprobs }: NewTokens): StreamPart {
+  return logprobs ? { type, text, tokens, logprobs } : { type, text, tokens }
+}
+
+/** Of a part that holds more than them. */
+function newTokens({ tokens, logprobs }: NewTokens): NewTokens {
+  return { tokens, ...(logprobs && { logprobs }) }
+}
+
+function joined(held: NewTokens, fresh: NewTokens): NewTokens {
+  const logprobs = [...(held.logprobs ?? []), ...(fresh.logprobs ?? [])]
+  return { tokens: [...held.tokens, ...fresh.tokens], ...(logprobs.length > 0 && { logprobs }) }
 }
 
 /** @throws OutputError */

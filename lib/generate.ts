@@ -29,6 +29,9 @@ export interface Generator {
   readonly stateIdentity: () => Promise<string>
 }
 
+/** Parts of text that a call into native code tells to be consumed; it holds back after 256. */
+const creditAtOnce = 32
+
 /** What was generated, not yet read. */
 export type RawAnswer = Omit<GenerationResult, 'toolCalls' | 'value'>
 
@@ -61,6 +64,12 @@ export function generate(
     if (signal.aborted) {
       reject(new AbortError(signal.reason))
       return
+    }
+    let unacknowledged = 0
+    const consumed = () => {
+      if (++unacknowledged < creditAtOnce) return
+      request.acknowledge(unacknowledged)
+      unacknowledged = 0
     }
     const request = generator.engine.submit(
       nativeRequest(generator, prompt, options, stopTokens),
@@ -96,10 +105,13 @@ export function generate(
           case 'text': {
             const { text, tokens: ids, logprobs: entries } = event
             texts.push(text)
-            tokens.push(...ids)
+            for (const id of ids) tokens.push(id)
             if (entries) logprobs.push(...entries)
-            push({ type: 'text', text, tokens: ids, ...(entries && { logprobs: entries }) }, () =>
-              request.acknowledge(1),
+            push(
+              entries
+                ? { type: 'text', text, tokens: ids, logprobs: entries }
+                : { type: 'text', text, tokens: ids },
+              consumed,
             )
             return
           }

@@ -187,17 +187,21 @@ export type PushPart = (part: StreamPart, consumed: () => void) => void
 
 const noCredit = () => undefined
 
+type NextPart = IteratorResult<StreamPart, undefined>
+
 export class GenerationStream<
   Result extends GenerationResult = GenerationResult,
 > implements AsyncIterable<StreamPart> {
   readonly #abort = new AbortController()
+  /** Made and not read. */
   readonly #parts: Array<{ readonly part: StreamPart; consumed: () => void }> = []
+  /** Those who wait for a part; never while there is one. */
+  readonly #readers: Array<(next: NextPart | Promise<NextPart>) => void> = []
   readonly #result: Promise<Result>
   #error: Error | undefined
   #ended = false
   #iterated = false
   #collecting = false
-  readonly #waiting: Array<() => void> = []
 
   /** Starts at once. @internal */
   constructor(producer: Producer<Result>, signal?: AbortSignal) {
@@ -289,14 +293,15 @@ export class GenerationStream<
     } finally {
       forget()
       this.#ended = true
-      this.#wake()
+      for (const give of this.#readers.splice(0)) give(this.#next())
     }
   }
 
   #push(part: StreamPart, consumed: () => void): void {
-    if (this.#collecting) consumed()
-    this.#parts.push({ part, consumed: this.#collecting ? noCredit : consumed })
-    this.#wake()
+    const give = this.#readers.shift()
+    if (give || this.#collecting) consumed()
+    if (give) give({ done: false, value: part })
+    else this.#parts.push({ part, consumed: this.#collecting ? noCredit : consumed })
   }
 
   /** The reader left before the engine knew of the request. */
@@ -312,24 +317,16 @@ export class GenerationStream<
     return { ...nothing, ...finish, images: [], videos: [] }
   }
 
-  #wake(): void {
-    for (const resume of this.#waiting.splice(0)) resume()
-  }
-
-  async #next(): Promise<IteratorResult<StreamPart, undefined>> {
-    while (this.#parts.length === 0 && !this.#ended) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
+  /** Not async: that would be two promises and three turns of the microtask queue more for every token. */
+  #next(): Promise<NextPart> {
     const next = this.#parts.shift()
     if (next) {
       next.consumed()
-      return { done: false, value: next.part }
+      return Promise.resolve({ done: false, value: next.part })
     }
-    if (this.#error !== undefined) {
-      const error = this.#error
-      this.#error = undefined
-      throw error
-    }
-    return { done: true, value: undefined }
+    if (!this.#ended) return new Promise((resolve) => this.#readers.push(resolve))
+    const error = this.#error
+    this.#error = undefined
+    return error ? Promise.reject(error) : Promise.resolve({ done: true, value: undefined })
   }
 }

@@ -283,10 +283,7 @@ export interface TokenLogprob extends TokenChance {
 }
 
 /** A line that llama.cpp logged. */
-export interface LogLine {
-  readonly level: 'debug' | 'info' | 'warn' | 'error'
-  readonly message: string
-}
+export type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly message: string }
 
 /**
  * Events, in order per request; the last one of a request is always exactly one `end` or `error`.
@@ -364,6 +361,9 @@ export interface NativeEngine {
   close(): void
 }
 
+/** Arguments cost less than an object. */
+export type TextListener = (engine: number, request: number, text: string, token: number) => void
+
 /** What is scaled: RGB rows without gaps; sizes in pixels. */
 export type Resizing = [rgb: Uint8Array, width: number, height: number, toWidth: number, toHeight: number]
 
@@ -384,10 +384,10 @@ export interface NativeAddon {
   /** Opens an engine; the listener of `channel` hears `ready` or `failed`. */
   openEngine(params: EngineParams, channel: number): NativeEngine
   /**
-   * Once per copy of this module: the folder with the ggml backends (absolute) and the listener for all events.
-   * Returns the channel of that listener.
+   * Once per copy of this module: the folder with the ggml backends (absolute) and who hears all events. One token, as
+   * most of them are, comes by `onText` if it has no log-probabilities. Returns the channel of these listeners.
    */
-  initialize(backendFolder: string, onEvents: (events: readonly EngineEvent[]) => void): number
+  initialize(folder: string, onEvent: (event: EngineEvent) => void, onText: TextListener): number
   /** Stops every engine of the process and waits, at most `deadlineMs`. For the `exit` listener. */
   stopAll(deadlineMs: number): void
 }

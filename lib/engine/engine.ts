@@ -35,20 +35,23 @@ export interface SubmittedRequest {
 // Engines that run something are held; idle ones only as long as the caller holds them, so that a forgotten model is
 // collected and freed.
 const known = new Map<number, WeakRef<Engine>>()
-const busy = new Set<Engine>()
+const busy = new Map<number, Engine>()
 
-function dispatch(events: readonly EngineEvent[]): void {
-  for (const event of events) {
-    try {
-      known.get(event.engine)?.deref()?.receive(event)
-    } catch (error) {
-      // A listener of ours threw: never into native code, never swallowed.
-      queueMicrotask(() => {
-        throw error
-      })
-    }
-    if (event.type === 'closed') known.delete(event.engine)
+function dispatch(event: EngineEvent): void {
+  const engine = busy.get(event.engine) ?? known.get(event.engine)?.deref()
+  try {
+    engine?.receive(event)
+  } catch (error) {
+    // A listener of ours threw: never into native code, never swallowed.
+    queueMicrotask(() => {
+      throw error
+    })
   }
+  if (event.type === 'closed') known.delete(event.engine)
+}
+
+function dispatchText(engine: number, request: number, text: string, token: number): void {
+  dispatch({ engine, type: 'text', request, text, tokens: [token] })
 }
 
 let channel: number | undefined
@@ -57,7 +60,7 @@ let channel: number | undefined
 function connected(): { readonly native: NativeAddon; readonly channel: number } {
   const native = addon()
   if (channel === undefined) {
-    channel = native.initialize(backendFolder(), dispatch)
+    channel = native.initialize(backendFolder(), dispatch, dispatchText)
     // process.exit() and uncaught errors skip the native cleanup hook, but not this listener.
     if (isMainThread) process.once('exit', () => native.stopAll(exitDeadlineMs))
   }
@@ -166,7 +169,7 @@ export class Engine {
     this.#onLog = onLog
     this.#closed = new Promise((resolve) => (this.#resolveClosed = resolve))
     known.set(this.#native.id, new WeakRef(this))
-    busy.add(this)
+    busy.set(this.#native.id, this)
   }
 
   /**
@@ -189,7 +192,7 @@ export class Engine {
       forget()
       engine.#loading = undefined
       engine.#onProgress = undefined
-      busy.delete(engine)
+      busy.delete(engine.#native.id)
     }
   }
 
@@ -208,7 +211,7 @@ export class Engine {
     const id = this.#nextRequest++
     callNative(() => this.#native.submit({ ...request, id }))
     this.#requests.set(id, onEvent)
-    busy.add(this)
+    busy.set(this.#native.id, this)
     return {
       cancel: () => this.#native.cancel(id),
       acknowledge: (events) => this.#native.acknowledge(id, events),
@@ -240,7 +243,7 @@ export class Engine {
   async close(): Promise<void> {
     if (!this.#disposed) {
       this.#disposed = true
-      busy.add(this) // else whoever waits for the end could be collected with us
+      busy.set(this.#native.id, this) // else whoever waits for the end could be collected with us
       this.#native.close()
     }
     await this.#closed
@@ -267,14 +270,14 @@ export class Engine {
         return
       case 'closed':
         this.#disposed = true
-        busy.delete(this)
+        busy.delete(this.#native.id)
         this.#resolveClosed()
         return
     }
     const listener = this.#requests.get(event.request)
     if (event.type === 'end' || event.type === 'error') {
       this.#requests.delete(event.request)
-      if (this.#requests.size === 0) busy.delete(this)
+      if (this.#requests.size === 0) busy.delete(this.#native.id)
     }
     listener?.(event)
   }

@@ -30,15 +30,16 @@ Napi::Value build_info(const Napi::CallbackInfo & info) {
     return object;
 }
 
-// (backendFolder, onEvents) -> channel
+// (backendFolder, onEvent, onText) -> channel
 Napi::Value initialize(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
-        if (!info[0].IsString() || !info[1].IsFunction()) {
-            throw Error("INVALID_ARGUMENT", "Expected the folder of the backends and a function.");
+        if (!info[0].IsString() || !info[1].IsFunction() || !info[2].IsFunction()) {
+            throw Error("INVALID_ARGUMENT", "Expected the folder of the backends and two functions.");
         }
         load_backends(info[0].As<Napi::String>().Utf8Value());
         auto & channels = EnvState::of(info.Env()).channels;
-        channels.push_back(std::make_unique<Channel>(info.Env(), info[1].As<Napi::Function>()));
+        channels.push_back(
+            std::make_unique<Channel>(info.Env(), info[1].As<Napi::Function>(), info[2].As<Napi::Function>()));
         return Napi::Number::New(info.Env(), static_cast<double>(channels.size() - 1));
     });
 }

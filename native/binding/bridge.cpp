@@ -10,12 +10,15 @@ Bridge::Bridge(Napi::Env env, const Napi::Function & listener, Receiver receiver
 }
 
 void Bridge::push(EngineEvent event) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (closed_) {
-        return;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        events_.push_back(std::move(event));
+        if (std::exchange(wake_pending_, true)) {
+            return;
+        }
     }
-    events_.push_back(std::move(event));
-    if (!std::exchange(wake_pending_, true)) {
+    const std::lock_guard<std::mutex> lock(waking_);
+    if (!closed_) {
         waker_.NonBlockingCall();  // fails only when the environment is closing
     }
 }
@@ -50,11 +53,8 @@ void Bridge::set_active(Napi::Env env, int active) {
 }
 
 void Bridge::close() {
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        closed_ = true;
-        events_.clear();
-    }
+    const std::lock_guard<std::mutex> lock(waking_);
+    closed_ = true;
     waker_.Abort();
 }
 

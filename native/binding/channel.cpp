@@ -15,7 +15,8 @@ bool ends_activity(const Event & event) {
 
 }  // namespace
 
-Channel::Channel(Napi::Env env, const Napi::Function & listener) : env_(env) {
+Channel::Channel(Napi::Env env, const Napi::Function & listener, const Napi::Function & on_text)
+    : env_(env), on_text_(Napi::Persistent(on_text)) {
     bridge_ = std::make_shared<Bridge>(env, listener, [this](Napi::Env e, Napi::Function function, auto batch) {
         receive(e, function, std::move(batch));
     });
@@ -52,11 +53,8 @@ void Channel::close(uint32_t id) {
 }
 
 void Channel::receive(Napi::Env env, const Napi::Function & listener, std::vector<EngineEvent> batch) {
-    auto events = Napi::Array::New(env, batch.size());
-    for (uint32_t i = 0; i < batch.size(); i++) {
-        auto & [id, event] = batch[i];
+    for (const auto & [id, event] : batch) {
         const Napi::HandleScope scope(env);
-        events.Set(i, to_js(env, id, event));
         if (ends_activity(event)) {
             active_--;
         }
@@ -64,9 +62,20 @@ void Channel::receive(Napi::Env env, const Napi::Function & listener, std::vecto
             active_ -= static_cast<int>(closing_.erase(id));
             forget(id);
         }
+        hand_over(env, listener, id, event);
     }
     bridge_->set_active(env, active_);
-    listener.Call({events});
+}
+
+// Tokens are many, and each property of an object costs a call: they come as arguments.
+void Channel::hand_over(Napi::Env env, const Napi::Function & listener, uint32_t id, const Event & event) {
+    const auto * text = std::get_if<TextDelta>(&event.body);
+    if (text != nullptr && text->tokens.size() == 1 && text->logprobs.empty()) {
+        on_text_.Call({Napi::Number::New(env, id), Napi::Number::New(env, static_cast<double>(event.request)),
+                       Napi::String::New(env, text->text), Napi::Number::New(env, text->tokens.front())});
+    } else {
+        listener.Call({to_js(env, id, event)});
+    }
 }
 
 void Channel::forget(uint32_t id) {

@@ -13,7 +13,8 @@ namespace qvl {
 
 class Channel {
   public:
-    Channel(Napi::Env env, const Napi::Function & listener);
+    // `on_text` hears what most events are: the text of one token.
+    Channel(Napi::Env env, const Napi::Function & listener, const Napi::Function & on_text);
     Channel(const Channel &) = delete;
     Channel & operator=(const Channel &) = delete;
 
@@ -26,11 +27,13 @@ class Channel {
 
   private:
     void receive(Napi::Env env, const Napi::Function & listener, std::vector<EngineEvent> batch);
+    void hand_over(Napi::Env env, const Napi::Function & listener, uint32_t id, const Event & event);
     void forget(uint32_t id);
     // Frees everything; work in flight is cancelled and joined for at most five seconds.
     void shut_down();
 
     Napi::Env env_;
+    Napi::FunctionReference on_text_;
     std::shared_ptr<Bridge> bridge_;
     std::map<uint32_t, std::shared_ptr<Engine>> engines_;
     uint32_t next_id_ = 1;

@@ -7,6 +7,7 @@ import { backendFolder } from '../../lib/engine/platform'
 import { bare, noise, pair, picture, root } from '../support/fixtures'
 
 const events: EngineEvent[] = []
+const texts: { engine: number; request: number; text: string; token: number }[] = []
 const waiting = new Set<() => void>()
 const native = addon()
 
@@ -78,11 +79,15 @@ async function submitted(request: object) {
 
 let channel: number
 beforeAll(async () => {
-  channel = native.initialize(backendFolder(), (batch) => {
-    events.push(...batch)
-    for (const wake of waiting) wake()
-    waiting.clear()
-  })
+  channel = native.initialize(
+    backendFolder(),
+    (event) => {
+      events.push(event)
+      for (const wake of waiting) wake()
+      waiting.clear()
+    },
+    (engine, request, text, token) => texts.push({ engine, request, text, token }),
+  )
   engine = native.openEngine(params, channel)
   await event(ofType('ready', engine))
 })
@@ -137,10 +142,11 @@ describe('module', () => {
     const heard: EngineEvent[] = []
     let wake: () => void = () => undefined
     const closed = new Promise<void>((resolve) => (wake = resolve))
-    const other = native.initialize(backendFolder(), (batch) => {
-      heard.push(...batch)
-      if (batch.some(({ type }) => type === 'closed')) wake()
-    })
+    const hear = (event: EngineEvent) => {
+      heard.push(event)
+      if (event.type === 'closed') wake()
+    }
+    const other = native.initialize(backendFolder(), hear, () => undefined)
     const before = events.length
     native.openEngine({ ...params, model: '/does/not/exist.gguf' }, other)
     await closed
@@ -149,12 +155,28 @@ describe('module', () => {
   })
 
   test('initialize gives every listener a channel of its own', () => {
-    expect(native.initialize(backendFolder(), () => undefined)).toBe(channel + 2)
+    const hear = () => undefined
+    expect(native.initialize(backendFolder(), hear, hear)).toBe(channel + 2)
     expect(() => native.openEngine(params, channel + 3)).toThrow(
       'Expected the number that initialize() returned',
     )
-    expect(() => native.initialize(7 as never, () => undefined)).toThrow('Expected the folder')
-    expect(() => native.initialize(backendFolder(), 'x' as never)).toThrow('Expected the folder')
+    expect(() => native.initialize(7 as never, hear, hear)).toThrow('Expected the folder')
+    expect(() => native.initialize(backendFolder(), 'x' as never, hear)).toThrow('Expected the folder')
+    expect(() => native.initialize(backendFolder(), hear, undefined as never)).toThrow('two functions')
+  })
+
+  test('a token comes as arguments, and with log-probabilities as an object', async () => {
+    const start = texts.length
+    await submitted(generateRequest)
+    const plain = texts.slice(start)
+    expect(plain).toHaveLength(2)
+    expect(plain[0]).toMatchObject({ engine: engine.id, request: nextId - 1 })
+    await submitted({ ...generateRequest, logprobs: 0 })
+    expect(texts).toHaveLength(start + 2)
+    const told = events.filter((event) => event.type === 'text' && event.request === nextId - 1)
+    expect(told).toMatchObject(
+      plain.map(({ text, token }) => ({ text, tokens: [token], logprobs: [{ token }] })),
+    )
   })
 })
 

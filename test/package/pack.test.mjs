@@ -180,7 +180,7 @@ describe('the binary', () => {
   const load = () => `
     const { addon } = require(${JSON.stringify(join(installed, 'dist/engine/binding.js'))})
     const { backendFolder } = require(${JSON.stringify(join(installed, 'dist/engine/platform.js'))})
-    addon().initialize(backendFolder(), () => {})`
+    addon().initialize(backendFolder(), () => {}, () => {})`
 
   test('is the packed one and finds its backends', () => {
     const out = JSON.parse(
