@@ -48,12 +48,22 @@ double cosine(const std::vector<float> & a, const std::vector<float> & b) {
 }
 
 constexpr int64_t kWidth = 512;
-constexpr int64_t kOutputs = 48;
+constexpr int64_t kOutputs = 56;  // three times sixteen, and eight
 
 std::vector<float> waves(int64_t count, float frequency) {
     std::vector<float> values(static_cast<size_t>(count));
     for (size_t i = 0; i < values.size(); i++) {
         values[i] = std::sin(frequency * static_cast<float>(i)) + 0.1f * static_cast<float>(i % 5);
+    }
+    return values;
+}
+
+// Rows that Q8_0 holds exactly, however it is rounded: whole numbers up to 127 in each block, times a power of two.
+std::vector<float> inputs(int64_t rows) {
+    std::vector<float> values = waves(kWidth * rows, 0.3f);
+    for (size_t i = 0; i < values.size(); i++) {
+        const float whole = i % 32 == 0 ? 127.0f : std::round(100.0f * values[i]);
+        values[i] = std::ldexp(std::min(whole, 127.0f), -static_cast<int>(5 + i / 32 % 3));
     }
     return values;
 }
@@ -88,14 +98,74 @@ std::vector<float> product(ggml_type type, bool fastest, int64_t rows) {
     std::vector<uint8_t> packed(ggml_nbytes(weight));
     ggml_quantize_chunk(type, exact.data(), packed.data(), 0, kOutputs, kWidth, nullptr);
     ggml_backend_tensor_set(weight, packed.data(), 0, packed.size());
-    ggml_backend_tensor_set(input, waves(kWidth * rows, 0.3f).data(), 0, ggml_nbytes(input));
+    ggml_backend_tensor_set(input, inputs(rows).data(), 0, ggml_nbytes(input));
     CHECK(ggml_backend_graph_compute(backend.get(), graph) == GGML_STATUS_SUCCESS);
     std::vector<float> result(static_cast<size_t>(rows * kOutputs));
     ggml_backend_tensor_get(output, result.data(), 0, ggml_nbytes(output));
     return result;
 }
 
+// Whether four-bit weights are multiplied in the layout that x86 processors have for them: by eight outputs.
+bool has_x86_layout() {
+    const std::string name = ggml_backend_buft_name(layout(true));
+#if defined(__x86_64__) || defined(_M_X64)
+    return name == "CPU_REPACK";
+#else
+    return false;
+#endif
+}
+
+// The product of a row as it is defined: sums of whole numbers over blocks of 32, each scaled, added up in single precision.
+std::vector<float> product_of_one(const float * row) {
+    struct Q4 {
+        ggml_fp16_t scale;
+        uint8_t pairs[16];
+    };
+    struct Q8 {
+        ggml_fp16_t scale;
+        int8_t values[32];
+    };
+    constexpr int64_t kBlocks = kWidth / 32;
+    const auto exact = waves(kWidth * kOutputs, 0.7f);
+    std::vector<Q4> weights(static_cast<size_t>(kBlocks * kOutputs));
+    std::vector<Q8> input(static_cast<size_t>(kBlocks));
+    ggml_quantize_chunk(GGML_TYPE_Q4_0, exact.data(), weights.data(), 0, kOutputs, kWidth, nullptr);
+    ggml_quantize_chunk(GGML_TYPE_Q8_0, row, input.data(), 0, 1, kWidth, nullptr);
+    std::vector<float> result;
+    for (int64_t output = 0; output < kOutputs; output++) {
+        float sum = 0;
+        for (int64_t block = 0; block < kBlocks; block++) {
+            const Q4 & w = weights[static_cast<size_t>(output * kBlocks + block)];
+            const Q8 & x = input[static_cast<size_t>(block)];
+            int whole = 0;
+            for (int i = 0; i < 16; i++) {
+                whole += ((w.pairs[i] & 15) - 8) * x.values[i] + ((w.pairs[i] >> 4) - 8) * x.values[i + 16];
+            }
+            const float scale = ggml_fp16_to_fp32(w.scale) * ggml_fp16_to_fp32(x.scale);
+            sum = std::fma(static_cast<float>(whole), scale, sum);
+        }
+        result.push_back(sum);
+    }
+    return result;
+}
+
 }  // namespace
+
+// To the bit: whatever makes it faster changes no number.
+TEST(four_bit_weights_are_multiplied_exactly_as_defined) {
+    qvl::load_backends(fs::current_path().string());
+    if (!has_x86_layout()) {
+        return;
+    }
+    const std::vector<float> input = inputs(37);
+    for (int64_t rows = 1; rows <= 37; rows++) {
+        const std::vector<float> results = product(GGML_TYPE_Q4_0, true, rows);
+        for (int64_t row = 0; row < rows; row++) {
+            const std::vector<float> one = product_of_one(input.data() + row * kWidth);
+            CHECK(std::equal(one.begin(), one.end(), results.begin() + row * kOutputs));
+        }
+    }
+}
 
 TEST(rows_that_are_computed_together_are_those_computed_alone) {
     qvl::load_backends(fs::current_path().string());
