@@ -17,22 +17,31 @@ import { image, user } from '../../lib'
 import type { GenerationResult, Message, QwenVL } from '../../lib'
 import { inspectGguf } from '../../lib/engine/engine'
 import { goldenIds, goldenRoot, pair, picture, root } from '../support/fixtures'
+import type { FixtureId } from '../support/fixtures'
 import { loadFixture } from '../support/model'
 import { centred, cosine, firstLogits } from '../support/numbers'
 
-const path = join(root, 'test/fixtures/qwen3vl/lora-f32.gguf')
+const adapterOf = (id: FixtureId) => join(root, 'test/fixtures', id, 'lora-f32.gguf')
+const path = adapterOf('qwen3vl')
 const folder = mkdtempSync(join(tmpdir(), 'qwenvl-lora-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const scene = user(image(picture('scene.png'), { maxPixels: 32 * 32 * 16 }), 'What is this?')
-const options = { temperature: 0, repetitionPenalty: 1, ignoreEos: true, maxTokens: 12, logprobs: 3 } as const
+const options = {
+  temperature: 0,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  ignoreEos: true,
+  maxTokens: 12,
+  logprobs: 3,
+} as const
 const load = (more: object = {}) => loadFixture({ id: 'qwen3vl', ...more })
 
 /** A copy of the model with the adapter in its weights. */
-async function merged(scale: number): Promise<string> {
-  const { model } = pair('qwen3vl')
-  const [weights, adapter] = [readFileSync(model), readFileSync(path)]
-  const [whole, change] = [await inspectGguf(model), await inspectGguf(path)]
+async function merged(id: FixtureId, scale: number): Promise<string> {
+  const { model } = pair(id)
+  const [weights, adapter] = [readFileSync(model), readFileSync(adapterOf(id))]
+  const [whole, change] = [await inspectGguf(model), await inspectGguf(adapterOf(id))]
   const matrix = (name: string) => {
     const { shape, offset } = change.tensors.find((tensor) => tensor.name === name) ?? raise(name)
     return {
@@ -55,7 +64,7 @@ async function merged(scale: number): Promise<string> {
       }
     }
   }
-  const file = join(folder, `merged-${scale}.gguf`)
+  const file = join(folder, `merged-${id}-${scale}.gguf`)
   writeFileSync(file, weights)
   return file
 }
@@ -91,7 +100,7 @@ interface PeftCase {
 
 const peftIds = goldenIds.filter((id) => existsSync(join(goldenRoot, id, 'lora.json')))
 
-test('there are numbers of peft', () => expect(peftIds).toContain('qwen3vl'))
+test('there are numbers of peft for all generations', () => expect(peftIds).toEqual(goldenIds))
 
 describe.each(peftIds)('%s answers as transformers with peft does', (id) => {
   const files = join(goldenRoot, id)
@@ -130,7 +139,9 @@ function seen(messages: readonly Message[]): Message[] {
   return JSON.parse(text) as Message[]
 }
 
-describe('an adapter', () => {
+describe.each(['qwen3vl', 'qwen3.5'] as const)('an adapter of %s', (id) => {
+  const path = adapterOf(id)
+  const load = (more: object = {}) => loadFixture({ id, ...more })
   let plain: ReturnType<typeof numbersOf>
   let vl: QwenVL
   beforeAll(async () => {
@@ -142,7 +153,7 @@ describe('an adapter', () => {
   afterAll(() => vl.dispose())
 
   test.each([1, 0.5])('at scale %d answers as weights that hold it', async (scale) => {
-    const reference = await load({ model: await merged(scale) })
+    const reference = await load({ model: await merged(id, scale) })
     const expected = await answerOf(reference)
     await reference.dispose()
     expectSame(await answerOf(vl, { lora: [{ path, scale }] }), expected)
