@@ -2,13 +2,14 @@
 import { encoderBytes, encoderShape, freeMemory } from './cost'
 import { usualContext, withDeclared } from './declared'
 import type { Device, GgufHeader } from './engine/binding'
-import { initializedAddon, inspectGguf } from './engine/engine'
+import { initializedAddon } from './engine/engine'
 import { recogniseGeneration } from './generations'
 import type { Generation, GenerationId } from './generations'
 import { imageLayout } from './media/geometry'
 import type { Size } from './media/geometry'
 import { candidateFiles } from './models/candidates'
 import type { CandidateFile } from './models/candidates'
+import { inspectNamed } from './named'
 import { checkLoadOptions } from './options'
 import type { LoadOptions } from './options'
 
@@ -54,7 +55,7 @@ export async function estimate(
   picture: Size = usualPicture,
 ): Promise<Estimate> {
   const checked = checkLoadOptions(typeof options === 'string' ? { model: options } : options)
-  const { files, model, projector } = await candidateFiles(checked, inspectGguf)
+  const { files, model, projector } = await candidateFiles(checked, inspectNamed)
   const generation = withDeclared(recogniseGeneration(model, projector), checked, model, projector)
   const contextSize = checked.contextSize ?? usualContext(model, generation)
   const seen = projector && pictureCost(model, projector, generation, checked, picture)

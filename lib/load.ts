@@ -5,7 +5,7 @@ import { findPadToken } from './conversation'
 import { affordablePixels, encoderShape, freeMemory } from './cost'
 import { usualContext, withDeclared } from './declared'
 import type { GgufHeader } from './engine/binding'
-import { Engine, initializedAddon, inspectGguf } from './engine/engine'
+import { Engine, initializedAddon } from './engine/engine'
 import type { EngineWarning } from './engine/engine'
 import { throwIfAborted } from './errors'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
@@ -13,6 +13,7 @@ import type { Generation } from './generations'
 import { fileIdentity, identityOfAll } from './identity'
 import { temporalPatch } from './media/videosampling'
 import { localFiles } from './models/local'
+import { inspectNamed } from './named'
 import type { LoadOptions } from './options'
 import { ChatTemplate } from './prompt/template'
 import { rememberedOptions } from './reload'
@@ -41,8 +42,8 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
   } = checked
   throwIfAborted(signal)
   const { model, mmproj } = await localFiles(checked)
-  const header = await inspectGguf(model)
-  const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
+  const header = await inspectNamed(model)
+  const projector = mmproj === undefined ? undefined : await inspectNamed(mmproj)
   const generation = withDeclared(recogniseGeneration(header, projector), checked, header, projector)
   checkModelNumbers(header, generation)
   if (projector) checkProjectorTensors(projector, generation)

@@ -40,10 +40,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   stop.abort(exitCodes.pipe)
 })
 
+/** An option that its command needs. Missed only behind unknown options, unlike commander's own: they may be its misspelling. */
+class NeededOption extends Option {}
+
 const program = new Command('qwenvl-native')
   .description('Ask Qwen-VL models (GGUF) about pictures and videos, on this machine.')
   .version(packageVersion())
   .configureHelp({ optionDescription: describeOption })
+  .hook('preAction', (_, command) => {
+    const missing = command.options.find(
+      (option) =>
+        option instanceof NeededOption && command.getOptionValue(option.attributeName()) === undefined,
+    )
+    if (missing) command.error(`error: required option '${missing.flags}' not specified`)
+  })
   .configureOutput({ outputError: (text, write) => write(`${text.trim().replace(/\n+/g, ' ')}\n`) })
   .addHelpText(
     'after',
@@ -64,7 +74,7 @@ Every command explains itself: qwenvl-native help ask`,
 withVideo(withGeneration(program.command('ask')))
   .description('answer a question, about pictures, videos or neither; the answer is streamed to stdout')
   .argument('[images...]', 'pictures in their order: paths, URLs or data URIs; - reads one from stdin')
-  .requiredOption('-q, --question <text>', 'what to ask')
+  .addOption(new NeededOption('-q, --question <text>', 'what to ask'))
   .option('--video <source>', 'a video behind the pictures; may be given several times', collect, [])
   .action((images: string[], flags: AskFlags) => ask(images, flags, signal))
 
@@ -119,13 +129,18 @@ withVideo(withModel(program.command('embed')))
     'write what the vision encoder makes of a picture or a video: little-endian float32, row after row',
   )
   .argument('[image]', 'path, URL or data URI; - reads it from stdin')
-  .requiredOption('-o, --out <file>', 'file to write')
+  .addOption(new NeededOption('-o, --out <file>', 'file to write'))
   .option('--video <source>', 'a video instead of a picture')
   .action((image: string | undefined, flags: EmbedFlags) => embed(image, flags, signal))
 
 withModel(program.command('inspect'))
   .description('show what the model really sees: prompt, token ids, picture sizes, positions')
-  .requiredOption('--messages <file>', 'conversation as JSON, as for QwenVL.chat(); - reads it from stdin')
+  .addOption(
+    new NeededOption(
+      '--messages <file>',
+      'conversation as JSON, as for QwenVL.chat(); - reads it from stdin',
+    ),
+  )
   .action((flags: InspectFlags) => inspect(flags, signal))
 
 withJson(program.command('pull'))
@@ -230,6 +245,12 @@ function withModel(command: Command): Command {
     .option('--gpu-layers <n>', 'decoder layers on the GPU: -1 all, 0 none (default: -1)', number)
     .option('--min-pixels <n>', 'smallest area of a picture as the model sees it', number)
     .option('--max-pixels <n>', 'largest area of a picture as the model sees it', number)
+    .addOption(
+      new Option(
+        '--reference <name>',
+        'whose sizes pictures and videos get (default: transformers for pictures, qwen-vl-utils for videos)',
+      ).choices(['transformers', 'qwen-vl-utils']),
+    )
     .option('--lora <file>', 'LoRA adapter, or file=scale; may be given several times', collect, [])
     .option('--allow-private-addresses', 'fetch pictures from private and local addresses too', false)
     .optionsGroup('Options:')

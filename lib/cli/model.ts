@@ -12,6 +12,7 @@ export interface ModelFlags {
   readonly gpuLayers?: number
   readonly minPixels?: number
   readonly maxPixels?: number
+  readonly reference?: 'transformers' | 'qwen-vl-utils'
   readonly ffmpeg?: string
   /** Answers that are computed at the same time. */
   readonly parallel?: number
@@ -32,6 +33,7 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
     gpuLayers,
     minPixels,
     maxPixels,
+    reference,
     ffmpeg,
     parallel,
     lora = [],
@@ -45,6 +47,7 @@ export function modelOptions(flags: ModelFlags): LoadOptions {
     ...(gpuLayers !== undefined && { gpuLayers }),
     ...(minPixels !== undefined && { minPixels }),
     ...(maxPixels !== undefined && { maxPixels }),
+    ...(reference && { reference }),
     ...(ffmpeg && { ffmpegPath: ffmpeg }),
     ...(parallel !== undefined && { parallel }),
     ...(lora.length > 0 && { lora: lora.map(adapter) }),

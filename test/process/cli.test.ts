@@ -281,6 +281,18 @@ describe('inspect', () => {
     expect(text).toContain(`tokens: ${tokens.length}, rope delta`)
     expect(text.split('\n').length).toBeLessThan(40)
   })
+
+  test('with the sizes of either reference', async () => {
+    const input = JSON.stringify([
+      { role: 'user', content: [{ type: 'image', image: fixture('images/tiny.png') }] },
+    ])
+    const sizeBy = async (reference: string[]) =>
+      only((await qwenvlJson<Inspected>(['inspect', '--messages', '-', ...reference], { input })).images)
+        .processed
+    expect(await sizeBy(['--reference', 'qwen-vl-utils'])).toEqual({ width: 96, height: 64 })
+    expect(await sizeBy(['--reference', 'transformers'])).toEqual({ width: 320, height: 224 })
+    expect(await sizeBy([])).toEqual({ width: 320, height: 224 })
+  })
 })
 
 describe('info', () => {
@@ -381,7 +393,17 @@ describe('an error is one line and exit code 1:', () => {
       expected: /--model.*a projector belongs to its model/,
       options: { env: {} },
     },
-    { name: 'a missing model', args: ['info', '-m', 'no-such.gguf'], expected: /'no-such\.gguf'/ },
+    { name: 'a missing model', args: ['info', '-m', 'no-such.gguf'], expected: /'no-such\.gguf'.*path/ },
+    {
+      name: 'a model by its name alone',
+      args: ['ask', ...question, '-m', 'qwen3-vl'],
+      expected: /'qwen3-vl'.*path.*hf:owner\/name.*`qwenvl-native list`/,
+    },
+    {
+      name: 'a model of Hugging Face without hf:',
+      args: ['estimate', 'Qwen/Qwen3-VL-4B-Instruct-GGUF:Q4_K_M'],
+      expected: /written hf:Qwen\/Qwen3-VL-4B-Instruct-GGUF:Q4_K_M;/,
+    },
     { name: 'a file that is no GGUF', args: ['info', '-m', picture], expected: /is not a GGUF file/ },
     {
       name: 'swapped files',
@@ -401,6 +423,11 @@ describe('an error is one line and exit code 1:', () => {
       name: 'an unknown option',
       args: ['ask', ...question, '--temprature', '0'],
       expected: /unknown option '--temprature' \(Did you mean --temperature\?\)/,
+    },
+    {
+      name: 'an unknown option instead of one that is needed',
+      args: ['ask', '--qestion', 'What is this?'],
+      expected: /unknown option '--qestion' \(Did you mean --question\?\)/,
     },
     { name: 'an unknown command', args: ['aks'], expected: /unknown command 'aks' \(Did you mean ask\?\)/ },
     {
