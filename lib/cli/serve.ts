@@ -14,6 +14,7 @@ export interface ServeFlags extends ModelFlags {
   readonly corsOrigin: readonly string[]
   readonly fileRoot?: string
   readonly maxBodyBytes?: number
+  readonly bodyTimeoutMs?: number
   readonly maxMedia?: number
   readonly rateLimit?: number
   readonly timeoutMs?: number
@@ -25,7 +26,15 @@ export interface ServeFlags extends ModelFlags {
 
 export async function serve(flags: ServeFlags, signal: AbortSignal): Promise<void> {
   const { host, port, apiKey, withoutKey, corsOrigin } = flags
-  const limits = pick(flags, ['fileRoot', 'maxBodyBytes', 'maxMedia', 'rateLimit', 'timeoutMs', 'graceMs'])
+  const limits = pick(flags, [
+    'fileRoot',
+    'maxBodyBytes',
+    'bodyTimeoutMs',
+    'maxMedia',
+    'rateLimit',
+    'timeoutMs',
+    'graceMs',
+  ])
   const loading = pick(flags, ['parallel', 'maxQueue', 'cacheDir'])
   await withModel(
     flags,

@@ -2,38 +2,48 @@
 import type { Context } from 'hono'
 import type { z } from 'zod'
 import { HttpError, badValue } from './failure'
+import type { ServerSettings } from './options'
 
 /** What nests deeper is no request: whoever walks through it would run out of stack. */
 const mostDepth = 64
 
-/** Reads bodies of at most `maxBytes`. */
-export function bodyReader(maxBytes: number) {
+type Limits = Pick<ServerSettings, 'maxBodyBytes' | 'bodyTimeoutMs'>
+
+export function bodyReader(limits: Limits) {
+  const { maxBodyBytes: maxBytes } = limits
   /**
    * @throws HttpError 415 for another type than JSON: a web page of another origin can send any other without being asked;
-   *   413 for too many bytes; 400 for what is no JSON, or not of the schema
+   *   408 for one that does not end; 413 for too many bytes; 400 for what is no JSON, or not of the schema
    */
   return async <S extends z.ZodType>({ req }: Context, schema: S): Promise<z.infer<S>> => {
     const type = req.header('content-type') ?? ''
     if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type))
       throw new HttpError(415, 'Send the request as JSON, with the header `content-type: application/json`.')
     if (Number(req.header('content-length')) > maxBytes) throw tooLarge(maxBytes)
-    return checked(schema, objectOf(await textOf(req.raw.body, maxBytes)))
+    return checked(schema, objectOf(await textOf(req.raw.body, limits)))
   }
 }
 
 /** What comes of a body, as far as it may; a client need not tell its size before. */
-async function textOf(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
+async function textOf(
+  body: ReadableStream<Uint8Array> | null,
+  { maxBodyBytes, bodyTimeoutMs }: Limits,
+): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(tooSlow(bodyTimeoutMs)), bodyTimeoutMs)
   try {
-    for await (const chunk of body ?? []) {
+    for await (const chunk of body?.pipeThrough(new TransformStream<Uint8Array, Uint8Array>(), late) ?? []) {
       bytes += chunk.length
-      if (bytes > maxBytes) throw tooLarge(maxBytes)
+      if (bytes > maxBodyBytes) throw tooLarge(maxBodyBytes)
       chunks.push(chunk)
     }
   } catch (error) {
     if (error instanceof HttpError) throw error
     throw invalidJson('The body broke off.')
+  } finally {
+    clearTimeout(timer)
   }
   return new TextDecoder().decode(Buffer.concat(chunks))
 }
@@ -54,6 +64,12 @@ function objectOf(text: string): Record<string, unknown> {
 function tooLarge(maxBytes: number): HttpError {
   return new HttpError(413, `The request has more than ${maxBytes} bytes. Send smaller pictures or videos.`, {
     code: 'request_too_large',
+  })
+}
+
+function tooSlow(ms: number): HttpError {
+  return new HttpError(408, `The request did not come within ${ms} ms. Send it again.`, {
+    code: 'request_timeout',
   })
 }
 

@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly corsOrigin?: string | readonly string[]
   /** Most bytes of a request. Default 50 MB. */
   readonly maxBodyBytes?: number
+  /** Most milliseconds for the body of a request to come. Default 2 minutes. */
+  readonly bodyTimeoutMs?: number
   /** Most pictures and videos of a request. Default 100. */
   readonly maxMedia?: number
   /** Most requests of a client (a key, else an address) in a minute; 0: any number. Default 0. */
@@ -50,7 +52,8 @@ const string = z.string({ error: 'a string' }).min(1, { error: 'a string, not em
 const strings = z.union([string.transform((one) => [one]), z.array(string)], {
   error: 'a string or an array of strings, none empty',
 })
-const longest = 2 ** 31 - 1
+/** That a timer can have, with some left for `headersTimeout`. */
+const longest = 2 ** 31 - 1e6
 
 const schema = z.strictObject({
   host: string.default('127.0.0.1'),
@@ -61,6 +64,7 @@ const schema = z.strictObject({
   fileRoot: string.optional(),
   corsOrigin: strings.default([]),
   maxBodyBytes: whole(1024, 2 ** 30).default(50e6),
+  bodyTimeoutMs: whole(1, longest).default(120_000),
   maxMedia: whole(0, 1e6).default(100),
   rateLimit: whole(0, 1e6).default(0),
   timeoutMs: whole(1, longest).default(600_000),

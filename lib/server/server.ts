@@ -22,9 +22,8 @@ export interface RunningServer extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Clients that send nothing are not waited for longer than this, in ms: for the headers, and for all of a request. */
+/** Milliseconds that the headers of a request may take; clients that send none are not waited for longer. */
 const headersTimeout = 15_000
-const requestTimeout = 120_000
 
 /**
  * Serves a model until it is closed.
@@ -39,7 +38,7 @@ export async function startServer(model: QwenVL, options: ServerOptions = {}): P
     overrideGlobalObjects: false, // Request and Response of the process are not ours
     serverOptions: {
       headersTimeout,
-      requestTimeout,
+      requestTimeout: headersTimeout + settings.bodyTimeoutMs, // where nobody reads the body
       connectionsCheckingInterval: 1000,
       keepAliveTimeout: 5000,
     },

@@ -22,7 +22,7 @@ export class Service {
   constructor(model: QwenVL, settings: ServerSettings) {
     this.model = model
     this.settings = settings
-    this.readBody = bodyReader(settings.maxBodyBytes)
+    this.readBody = bodyReader(settings)
     this.metrics = new Metrics(model, () => this.#running.size)
   }
 

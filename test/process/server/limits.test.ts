@@ -283,6 +283,33 @@ test('a client that does not read holds back only itself; one that sends nothing
   deaf.destroy()
 }, 40_000)
 
+describe('a body that comes byte by byte', () => {
+  let impatient: Serving
+  beforeAll(async () => {
+    impatient = await startServing(['--body-timeout-ms', '200'])
+  })
+  afterAll(() => impatient.stop())
+
+  test.each([
+    ['/v1/chat/completions', { error: { code: 'request_timeout', type: 'invalid_request_error' } }],
+    ['/v1/messages', { type: 'error', error: { type: 'timeout_error' } }],
+  ])('is answered in the form of %s and cut off; a whole one is not', async (path, expected) => {
+    const loris = connect(Number(new URL(impatient.url).port), '127.0.0.1').setEncoding('utf8')
+    loris.on('error', () => undefined)
+    let answer = ''
+    loris.on('data', (text: string) => (answer += text))
+    loris.write(
+      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{`,
+    )
+    const drip = setInterval(() => loris.write(' '), 20)
+    await once(loris, 'close')
+    clearInterval(drip)
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /)
+    expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject(expected)
+    expect(await post(`${impatient.url}/v1/chat/completions`, short)).toMatchObject({ status: 200 })
+  })
+})
+
 test('too many requests in a minute are told to wait', async () => {
   const strict = await startServing(['--rate-limit', '2', '--timeout-ms', '1000'])
   const url = `${strict.url}/v1/chat/completions`
