@@ -1,7 +1,8 @@
 /** One prompt through the engine: native events become stream parts and the final result. */
 import { whenAborted } from './abort'
 import type { Engine } from './engine/engine'
-import type { GenerateRequest, ThoughtLimit, TokenLogprob } from './engine/binding'
+import type { GenerateRequest, ThoughtLimit } from './engine/binding'
+import type { TokenLogprob } from './engine/events'
 import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './errors'
 import type { SamplingDefaults } from './generations'
 import { adapterScales } from './lora'

@@ -11,16 +11,9 @@ export type {
   RequestTrace,
   WorkStats,
 } from './requests'
-export type {
-  CacheStats,
-  EmbeddingSource,
-  KeepEmbedding,
-  KvStats,
-  LogLine,
-  TokenChance,
-  TokenLogprob,
-} from './engine/binding'
+export type { CacheStats, KeepEmbedding, KvStats } from './engine/binding'
 export type { EngineWarning } from './engine/engine'
+export type { EmbeddingSource, LogLine, TokenChance, TokenLogprob } from './engine/events'
 export type { ImageCost, VideoCost } from './encoding'
 export type { Estimate } from './estimate'
 export { Chat } from './chat'

@@ -1,7 +1,7 @@
 /** Options of loading and of generating: their meaning, defaults and checks. */
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import type { LogLine } from './engine/binding'
+import type { LogLine } from './engine/events'
 import type { EngineWarning } from './engine/engine'
 import { InvalidArgumentError, invalidArgument } from './errors'
 import type { PullProgress } from './models/meter'

@@ -3,7 +3,7 @@
  * request; a reader that stops reading holds back only this request.
  */
 import { whenAborted } from './abort'
-import type { EmbeddingSource, TokenLogprob } from './engine/binding'
+import type { EmbeddingSource, TokenLogprob } from './engine/events'
 import { AbortError, QwenVLError } from './errors'
 import type { Grid, Size } from './media/geometry'
 import type { Evicted } from './room'

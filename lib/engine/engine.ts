@@ -3,14 +3,12 @@ import { isMainThread } from 'node:worker_threads'
 import { whenAborted } from '../abort'
 import { AbortError, QwenVLError, fromNative, throwIfAborted } from '../errors'
 import { addon } from './binding'
+import type { EngineEvent, EngineInfo, LogLine } from './events'
 import type {
-  EngineEvent,
-  EngineInfo,
   EngineParams,
   EngineRequest,
   EngineStats,
   GgufFile,
-  LogLine,
   NativeAddon,
   NativeEngine,
   Resizing,

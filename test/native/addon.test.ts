@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { addon } from '../../lib/engine/binding'
-import type { EngineEvent, EngineParams, NativeEngine } from '../../lib/engine/binding'
+import type { EngineParams, NativeEngine } from '../../lib/engine/binding'
+import type { EngineEvent } from '../../lib/engine/events'
 import { backendFolder } from '../../lib/engine/platform'
 import { bare, noise, pair, picture, root } from '../support/fixtures'
 
