@@ -77,20 +77,20 @@ ggml_backend_buffer_type_t layout(bool fastest) {
     return found != nullptr && *found != nullptr ? *found : ggml_backend_dev_buffer_type(cpu);
 }
 
-// The first `rows` of some rows, times weights of a type: [rows × kOutputs].
-std::vector<float> product(ggml_type type, bool fastest, int64_t rows) {
+// The first `rows` of some rows, times weights of a type: [rows × kOutputs]. In several planes they come again and again.
+std::vector<float> product(ggml_type type, bool fastest, int64_t rows, int64_t planes = 1) {
     const ggml_init_params no_data{16 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, true};
     const ggml_context_ptr weights(ggml_init(no_data));
     const ggml_context_ptr rest(ggml_init(no_data));
     ggml_tensor * weight = ggml_new_tensor_2d(weights.get(), type, kWidth, kOutputs);
-    ggml_tensor * input = ggml_new_tensor_2d(rest.get(), GGML_TYPE_F32, kWidth, rows);
+    ggml_tensor * input = ggml_new_tensor_3d(rest.get(), GGML_TYPE_F32, kWidth, rows, planes);
     ggml_tensor * output = ggml_mul_mat(rest.get(), weight, input);
     ggml_cgraph * graph = ggml_new_graph(rest.get());
     ggml_build_forward_expand(graph, output);
     const ggml_backend_ptr backend(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
     const ggml_backend_buffer_ptr first(ggml_backend_alloc_ctx_tensors_from_buft(weights.get(), layout(fastest)));
     if (fastest && weight->extra == nullptr) {
-        return product(type, false, rows);  // it has none for this type
+        return product(type, false, rows, planes);  // it has none for this type
     }
     const ggml_backend_buffer_ptr second(ggml_backend_alloc_ctx_tensors(rest.get(), backend.get()));
 
@@ -98,10 +98,12 @@ std::vector<float> product(ggml_type type, bool fastest, int64_t rows) {
     std::vector<uint8_t> packed(ggml_nbytes(weight));
     ggml_quantize_chunk(type, exact.data(), packed.data(), 0, kOutputs, kWidth, nullptr);
     ggml_backend_tensor_set(weight, packed.data(), 0, packed.size());
-    ggml_backend_tensor_set(input, inputs(rows).data(), 0, ggml_nbytes(input));
+    for (int64_t plane = 0; plane < planes; plane++) {
+        ggml_backend_tensor_set(input, inputs(rows).data(), static_cast<size_t>(plane) * input->nb[2], input->nb[2]);
+    }
     CHECK(ggml_backend_graph_compute(backend.get(), graph) == GGML_STATUS_SUCCESS);
     std::vector<float> result(static_cast<size_t>(rows * kOutputs));
-    ggml_backend_tensor_get(output, result.data(), 0, ggml_nbytes(output));
+    ggml_backend_tensor_get(output, result.data(), 0, result.size() * sizeof(float));
     return result;
 }
 
@@ -164,6 +166,17 @@ TEST(four_bit_weights_are_multiplied_exactly_as_defined) {
             const std::vector<float> one = product_of_one(input.data() + row * kWidth);
             CHECK(std::equal(one.begin(), one.end(), results.begin() + row * kOutputs));
         }
+    }
+}
+
+// Several planes are multiplied by upstream's product of two rows alone.
+TEST(six_bit_weights_are_multiplied_as_by_upstream) {
+    qvl::load_backends(fs::current_path().string());
+    if (!has_x86_layout()) {
+        return;
+    }
+    for (int64_t rows = 1; rows <= 37; rows++) {
+        CHECK(product(GGML_TYPE_Q6_K, false, rows) == product(GGML_TYPE_Q6_K, false, rows, 2));
     }
 }
 
