@@ -50,12 +50,12 @@ export async function probeVideo(path: string, options: FfmpegOptions = {}): Pro
   }
   const { width = 0, height = 0, nb_frames: declared, side_data_list: sideData = [] } = stream
   const fps = rateOf(stream.avg_frame_rate) ?? rateOf(stream.r_frame_rate)
-  const total = await countFrames(path, options)
+  const { total, stored } = await countFrames(path, options)
   if (width < 1 || height < 1 || fps === undefined || total < 1) {
     throw corrupt(path, 'its size, rate or number of frames is unknown', { width, height, fps, total })
   }
-  if (declared !== undefined && total < Number(declared)) {
-    throw corrupt(path, `it is cut off after ${total} of ${declared} frames`, { total, declared })
+  if (declared !== undefined && stored < Number(declared)) {
+    throw corrupt(path, `it is cut off after ${stored} of ${declared} frames`, { stored, declared })
   }
   const turned = sideData.some(({ rotation = 0 }) => Math.abs(rotation) % 180 === 90)
   return { total, fps, size: turned ? { width: height, height: width } : { width, height } }
@@ -84,7 +84,8 @@ async function* decodeFrames(
 ): AsyncGenerator<DecodedImage, void, undefined> {
   // Evenly spaced times keep every version of ffmpeg from repeating or dropping frames.
   const filters = `select='${isOneOf(indices)}',settb=1/25,setpts=N`
-  const output = ['-r', '25', '-frames:v', `${indices.length}`, '-f', 'image2pipe', '-c:v', 'ppm', 'pipe:1']
+  const bytes = ['-c:v', 'ppm', '-pix_fmt', 'rgb24'] // videos may have 10 bits
+  const output = ['-r', '25', '-frames:v', `${indices.length}`, '-f', 'image2pipe', ...bytes, 'pipe:1']
   const child = start(
     'ffmpeg',
     ['-nostdin', ...inputOf(path), '-map', '0:V:0', '-vf', filters, ...output],
@@ -126,10 +127,14 @@ function inputOf(path: string): string[] {
   return ['-protocol_whitelist', 'file', '-format_whitelist', containers, '-i', `file:${resolve(path)}`]
 }
 
-/** Frames that a decoder would show: a header may not tell their number, and may lie. */
-async function countFrames(path: string, options: FfmpegOptions): Promise<number> {
+/**
+ * Frames that are there, and `total` of them that a decoder shows: not those before the beginning of a video that was
+ * trimmed. A header may not tell their number, and may lie.
+ */
+async function countFrames(path: string, options: FfmpegOptions): Promise<{ total: number; stored: number }> {
   const flags = await probe(path, ['-show_entries', 'packet=flags', '-of', 'csv=p=0'], options)
-  return flags.split('\n').filter((line) => line !== '' && !line.includes('D')).length
+  const packets = flags.split('\n').filter((line) => line !== '')
+  return { total: packets.filter((line) => !line.includes('D')).length, stored: packets.length }
 }
 
 /** '30000/1001' → 29.97…; undefined for '0/0'. */

@@ -1,4 +1,5 @@
 /** Needs ffmpeg and ffprobe on PATH. */
+import { execFileSync } from 'node:child_process'
 import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -64,6 +65,35 @@ test('a rotated video comes upright', async () => {
   expect([...(upright?.data.subarray(0, 3) ?? [])]).toEqual([
     ...(lying?.data.subarray(95 * 128 * 3, 95 * 128 * 3 + 3) ?? []),
   ])
+})
+
+function meanDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return Array.from(a).reduce((sum, level, i) => sum + Math.abs(level - (b[i] ?? NaN)), 0) / a.length
+}
+
+/** The clip through ffmpeg. */
+function converted(name: string, ...args: readonly string[]): string {
+  const path = join(folder, name)
+  execFileSync('ffmpeg', ['-loglevel', 'error', '-y', ...args, path])
+  return path
+}
+
+test('a video that was trimmed without loss has only the frames that are shown', async () => {
+  // Frames since the last key frame stay in the file, marked as not to be shown.
+  const path = converted('trimmed.mp4', '-ss', '0.6', '-i', clip, '-c', 'copy')
+  const { total } = await probeVideo(path)
+  expect(total).toBe(33)
+  const frames = await framesOf(path, [0, total - 1])
+  expect(frames).toEqual(await framesOf(clip, [48 - total, 47]))
+})
+
+test('a video of ten bits has frames of eight', async () => {
+  const path = converted('deep.mkv', '-i', clip, '-c:v', 'ffv1', '-pix_fmt', 'yuv420p10le')
+  expect((await probeVideo(path)).total).toBe(48)
+  const [[deep], [usual]] = [await framesOf(path, [9]), await framesOf(clip, [9])]
+  expect(deep?.data).toHaveLength(128 * 96 * 3)
+  // Colours are spread over the pixels otherwise.
+  expect(meanDifference(deep?.data ?? [], usual?.data ?? [])).toBeLessThan(1)
 })
 
 test.each(['-dash.mp4', "with space, comma and 'quotes'.mp4", 'http:host.mp4', 'percent%20.mp4'])(
