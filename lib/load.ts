@@ -66,7 +66,6 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
       encoderPrecision: checked.encoderPrecision ?? 'auto',
       parallel,
       deterministic,
-      mtp: checked.mtp ?? false,
       stepMs: checked.stepMs ?? defaultStepMs,
       cacheBytes: checked.cacheBytes ?? defaultCacheBytes,
       cacheDir: cacheDir === undefined ? '' : resolve(cacheDir),

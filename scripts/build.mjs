@@ -3,6 +3,7 @@
  *
  *   node scripts/build.mjs                    for this machine, into build/Release/
  *   node scripts/build.mjs --cuda             … with CUDA (also --vulkan, --metal; --no-metal on macOS)
+ *   --cuda-architectures=90  compute capabilities, when the GPU is in another machine
  *   node scripts/build.mjs --release          portable, into prebuilds/<platform>-<arch>/
  *   node scripts/build.mjs --debug            unoptimised, into build/with-debug/ (load it by QWENVL_NATIVE_PATH)
  *   node scripts/build.mjs --sanitize=address in our code, into build-address/ (likewise); --sanitize-llama: in all
@@ -41,6 +42,7 @@ const { values: options } = parseArgs({
     release: { type: 'boolean', default: false },
     debug: { type: 'boolean', default: false },
     cuda: { type: 'boolean', default: false },
+    'cuda-architectures': { type: 'string' },
     vulkan: { type: 'boolean', default: false },
     metal: { type: 'boolean', default: process.platform === 'darwin' },
     'no-metal': { type: 'boolean', default: false },
@@ -81,7 +83,7 @@ async function bringUpToDate(plan) {
 
 /** Where this build goes and what decides whether it is still good. */
 function planOf({ release, debug, tests, cuda, vulkan, metal, 'no-metal': noMetal, ...rest }) {
-  const { sanitize, 'sanitize-llama': sanitizeLlama } = rest
+  const { sanitize, 'sanitize-llama': sanitizeLlama, 'cuda-architectures': architectures } = rest
   const folder = join(
     root,
     // Beside build/, so that a compiler cache gives the objects that are the same: all of llama.cpp.
@@ -93,6 +95,7 @@ function planOf({ release, debug, tests, cuda, vulkan, metal, 'no-metal': noMeta
   const defines = {
     QWENVL_RELEASE: on(release),
     QWENVL_CUDA: on(cuda),
+    ...(cuda && architectures && { CMAKE_CUDA_ARCHITECTURES: architectures }),
     QWENVL_VULKAN: on(vulkan),
     QWENVL_METAL: on(metal && !noMetal),
     QWENVL_CORE_TESTS: on(tests),

@@ -11,13 +11,18 @@ export interface BuildFlags {
   readonly release?: true
   readonly json?: true
   readonly jobs?: number
+  readonly cudaArchitectures?: string
 }
 
 /** The script tells its progress and errors itself; its exit code becomes ours. Ctrl-C reaches it by the terminal. */
-export async function build({ jobs, ...given }: BuildFlags): Promise<void> {
+export async function build({ jobs, cudaArchitectures, ...given }: BuildFlags): Promise<void> {
   const script = join(__dirname, '../../scripts/build.mjs')
   const switches = Object.keys(given).map((name) => `--${name}`)
-  const args = [script, ...switches, ...(jobs === undefined ? [] : [`--jobs=${jobs}`])]
+  const values = { jobs, 'cuda-architectures': cudaArchitectures }
+  const settings = Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}=${value}`],
+  )
+  const args = [script, ...switches, ...settings]
   const [code] = (await once(spawn(process.execPath, args, { stdio: 'inherit' }), 'close')) as [number | null]
   process.exitCode = code ?? 1
 }

@@ -89,7 +89,7 @@ function graphics({ devices, backends, libraries }: SystemReport): Finding[] {
     .map(({ file, problem = '' }): Finding => ({
       check: 'GPU',
       state: 'note',
-      text: `${file} cannot be loaded: ${problem}`,
+      text: `${file} cannot be loaded: ${problem}${needsOf(kindOf(file))}`,
     }))
   if (found.length > 0) return [...found, ...broken]
   const idle = backends.map(({ name }) => name).filter((name) => !['CPU', 'BLAS'].includes(name))
@@ -97,7 +97,13 @@ function graphics({ devices, backends, libraries }: SystemReport): Finding[] {
     idle.length > 0
       ? `none found by ${idle.join(', ')}: a driver is missing, or there is none`
       : `none: this build knows no GPU. ${fitting()}`
-  return [...broken, { check: 'GPU', state: 'note', text }]
+  return broken.length > 0 ? broken : [{ check: 'GPU', state: 'note', text }]
+}
+
+/** What a backend loads from the system. */
+function needsOf(backend: string): string {
+  if (backend !== 'cuda') return ''
+  return '. It needs the driver of NVIDIA and the libraries of CUDA (cudart, cuBLAS), where the linker finds them (LD_LIBRARY_PATH)'
 }
 
 /** The build that would use what seems to be there. */

@@ -187,6 +187,10 @@ program
     'compile the native part on this machine: once, some minutes; needs a C++17 compiler, CMake and git',
   )
   .option('--cuda', 'for NVIDIA GPUs; needs the CUDA toolkit')
+  .option(
+    '--cuda-architectures <list>',
+    'compute capabilities, e.g. "86;90", when the GPU is in another machine',
+  )
   .option('--metal', 'for Apple GPUs; the default on macOS')
   .option('--vulkan', 'for GPUs with Vulkan; needs the Vulkan SDK')
   .option('--release', 'portable, for all processors of this platform')

@@ -37,7 +37,9 @@ const char * kind_of(enum ggml_backend_dev_type type) {
 void initialise(const std::string & folder) {
     capture_logs();
     // ggml_abort ends the process whatever we do: say what happened instead of forking a debugger (it can hang).
-    ggml_set_abort_callback([](const char * message) { std::fprintf(stderr, "qwenvl-native: fatal: %s\n", message); });
+    ggml_set_abort_callback([](const char * message) {
+        std::fprintf(stderr, "qwenvl-native: fatal: %s\n%s\n", message, last_log().c_str());
+    });
 #ifdef QWENVL_DYNAMIC_BACKENDS
     LogTail tail;
     if (ggml_backend_reg_count() == 0) {  // else another copy of this version has loaded the same libraries

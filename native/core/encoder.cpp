@@ -70,6 +70,7 @@ Keep Encoder::wanted_place(const Encoding & encoding) {
 
 void Encoder::run() {
     const LogListener listener(log_);
+    const LogTail last_words;  // for the abort callback of ggml
     for (;;) {
         std::shared_ptr<Encoding> encoding;
         {

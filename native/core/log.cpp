@@ -64,6 +64,10 @@ std::string LogTail::text() const {
     return all;
 }
 
+std::string last_log() {
+    return current == nullptr ? "" : current->text();
+}
+
 LogListener::LogListener(Heard heard) : heard_(std::move(heard)) {
     if (heard_) {
         listener = this;

@@ -24,6 +24,9 @@ class LogTail {
     std::deque<std::string> lines_;
 };
 
+// What the innermost tail of this thread has collected; empty without one.
+std::string last_log();
+
 // Hears every line logged on this thread while it lives. One a thread.
 class LogListener {
   public:

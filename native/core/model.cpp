@@ -3,6 +3,7 @@
 #include "adapter.h"
 #include "error.h"
 #include "log.h"
+#include "refusal.h"
 
 #include <limits>
 
@@ -29,21 +30,17 @@ Model::Model(const EngineParams & params, const ProgressCallback & progress) {
         return !state->aborted;
     };
     options.progress_callback_user_data = &loading;
-    options.load_mtp = params.mtp && !params.deterministic;  // whose answers are not guessed
 
     model_.reset(llama_model_load_from_file(params.model.c_str(), options));
     if (aborted) {
         throw Error("ABORTED", "Loading was aborted.");
     }
     if (!model_) {
-        throw Error("MODEL_LOAD_FAILED",
-                    "llama.cpp refused '" + params.model +
-                        "'. The details name the reason; a file that was converted by another version should be "
-                        "converted or downloaded again.",
-                    tail.text());
+        throw refusal(params.model,
+                      "a file that was converted by another version should be converted or downloaded again.",
+                      tail.text());
     }
     vocab_ = llama_model_get_vocab(model_.get());
-    has_head_ = options.load_mtp && has_state() && llama_model_n_layer_nextn(model_.get()) == 1;
     for (const auto & path : params.adapters) {
         adapters_.push_back(load_adapter(model_.get(), path));
     }

@@ -3,6 +3,7 @@
 #include "backends.h"
 #include "error.h"
 #include "log.h"
+#include "refusal.h"
 #include "vision_weights.h"
 
 #include <cstring>
@@ -55,10 +56,7 @@ Vision::Vision(const EngineParams & params, const Model & model, int threads, co
         throw Error("ABORTED", "Loading was aborted.");
     }
     if (!ctx_) {
-        throw Error("MODEL_LOAD_FAILED",
-                    "llama.cpp refused the projector '" + params.mmproj +
-                        "'. The details name the reason; download the projector that belongs to this model.",
-                    tail.text());
+        throw refusal(params.mmproj, "download the projector that belongs to this model.", tail.text());
     }
     if (!mtmd_support_vision(ctx_.get())) {
         throw Error("PROJECTOR_MISMATCH",

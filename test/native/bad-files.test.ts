@@ -1,8 +1,9 @@
 /** Files that are no models: each fault has its own typed error, whose message names the fix; a good pair still loads. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { ModelLoadError, QwenVL, UnsupportedModelError } from '../../lib'
 import type { LoadOptions } from '../../lib'
+import { addon } from '../../lib/engine/binding'
 import { expectError, temporaryFolder } from '../support/errors'
 import type { Expected } from '../support/errors'
 import { pair, picture, root, small } from '../support/fixtures'
@@ -123,6 +124,52 @@ test('another architecture', async () => {
     says: ["'qwen2xx'", 'supported are', 'Choose'],
   }) // prettier-ignore
 })
+
+// Where the system promises any memory, the promise is broken with the first bytes that are read.
+const overcommit = '/proc/sys/vm/overcommit_memory'
+const hasLimits = existsSync(overcommit) && !readFileSync(overcommit, 'utf8').startsWith('1')
+
+;(hasLimits ? test : test.skip)('files larger than the memory', async () => {
+  const expected = {
+    type: ModelLoadError,
+    code: 'OUT_OF_MEMORY',
+    says: ['smaller quantisation', 'gpuLayers'],
+  }
+  await fails({ model: await swollen('model.gguf', model, 'qwen2vl') }, expected)
+  await fails({ mmproj: await swollen('mmproj.gguf', mmproj, 'clip.vision') }, expected)
+})
+
+/** A sparse copy of a file whose hidden layers are 2^30 wide: some terabytes. */
+async function swollen(name: string, original: string, prefix: string): Promise<string> {
+  const width = 2 ** 30
+  const bytes = readFileSync(original)
+  const { tensors } = await addon().inspectGguf(original)
+  const key = `${prefix}.feed_forward_length`
+  bytes.writeUInt32LE(width, bytes.indexOf(key) + key.length + 4)
+  let end = 0
+  for (const { name: tensor, shape } of tensors) {
+    const at = bytes.indexOf(lengthAndText(tensor)) + 8 + tensor.length + 4
+    const hidden = /ffn_(up|gate)/.test(tensor)
+      ? shape.length - 1
+      : tensor.includes('ffn_down.weight')
+        ? 0
+        : -1
+    const grown = shape.map((size, axis) => (axis === hidden ? width : size))
+    grown.forEach((size, axis) => bytes.writeBigUInt64LE(BigInt(size), at + 8 * axis))
+    bytes.writeBigUInt64LE(BigInt(end), at + 8 * shape.length + 4)
+    end += Math.ceil((4 * grown.reduce((product, size) => product * size, 1)) / 32) * 32
+  }
+  const path = file(name, bytes.subarray(0, tensors[0]?.offset))
+  truncateSync(path, (tensors[0]?.offset ?? 0) + end)
+  return path
+}
+
+/** A string as GGUF files have it. */
+function lengthAndText(text: string): Buffer {
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(text.length))
+  return Buffer.concat([length, Buffer.from(text)])
+}
 
 test('a good header whose tensors llama.cpp misses', async () => {
   const broken = Buffer.from(
