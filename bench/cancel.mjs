@@ -1,28 +1,16 @@
 /**
  * How long after its signal a request ends, in each of its phases: at most one vision layer, one prompt step, one token.
  *
- *   node bench/cancel.mjs [--model F --mmproj F] [--threads N]
+ *   node bench/cancel.mjs [--model F --mmproj F] [--threads N] [--gpu]
  */
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { QwenVL, image, user } from 'qwenvl-native'
-import { machine, physicalCores, printTable } from './measure.mjs'
-import { models } from './options.mjs'
+import { machine, printTable } from './measure.mjs'
+import { comparison } from './options.mjs'
+import { loading } from './sides.mjs'
 
-const { values: options } = parseArgs({
-  options: {
-    model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },
-    mmproj: { type: 'string', default: join(models, 'mmproj-Qwen2-VL-2B-random-F16.gguf') },
-    threads: { type: 'string', default: String(physicalCores()) },
-  },
-})
-const vl = await QwenVL.load({
-  model: options.model,
-  mmproj: options.mmproj,
-  threads: Number(options.threads),
-  contextSize: 4096,
-})
+const options = comparison()
+const vl = await QwenVL.load(loading({ ...options, contextSize: 4096 }))
 const settings = { ignoreEos: true, temperature: 0 }
 const noise = sharp({
   create: {
@@ -48,7 +36,7 @@ const rows = [
 ]
 await vl.dispose()
 
-console.log(`${machine()}\n${vl.info.description}, ${options.threads} threads\n`)
+console.log(`${machine(options)}\n${vl.info.description}, ${options.threads} threads\n`)
 printTable(
   ['phase', 'ended after (ms, the longest of 5)'],
   rows.map(([phase, ms]) => [phase, ms.toFixed(0)]),

@@ -2,7 +2,7 @@
  * The package against llama.cpp's own programs, llama-bench and llama-server of the pinned source: one table of speed,
  * waiting and memory. Same files, same threads, same build settings; ours and theirs take turns and medians are compared.
  *
- *   node bench/design.mjs [--rows decode,gap] [--model F --mmproj F] [--threads N] [--rounds 5] [--tokens 64] [--json]
+ *   node bench/design.mjs [--rows decode,gap] [--model F --mmproj F] [--threads N] [--gpu] [--rounds 5] [--tokens 64] [--json]
  *
  * Each row of bench/rows is { name, goal, measure }. `measure(bench)` gives { ours, theirs } as lists of values, one a
  * round, where the peer has such a thing.
@@ -36,11 +36,11 @@ for (const row of wantedRows(all, rows)) {
 }
 
 if (json) {
-  console.log(JSON.stringify({ machine: machine(), ...bench, results }))
+  console.log(JSON.stringify({ machine: machine(bench), ...bench, results }))
 } else {
   const { model, threads, rounds } = bench
   console.log(
-    `${machine()}\n${model.split(/[\\/]/).at(-1)}, ${threads} threads, medians of ${rounds} rounds\n`,
+    `${machine(bench)}\n${model.split(/[\\/]/).at(-1)}, ${threads} threads, medians of ${rounds} rounds\n`,
   )
   printTable(
     ['measure', 'qwenvl-native', 'llama.cpp', 'ratio', 'goal'],

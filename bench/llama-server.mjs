@@ -15,10 +15,10 @@ export class LlamaServer {
   #log = ''
 
   /** Resolves when the model is loaded. `args` are llama-server's own. */
-  static async start(args, { peers } = {}) {
+  static async start(args, { gpu = false, peers } = {}) {
     const server = new LlamaServer()
     const port = await freePort()
-    const fixed = ['--host', '127.0.0.1', '--port', port, '--no-webui', '-ngl', 0]
+    const fixed = ['--host', '127.0.0.1', '--port', port, '--no-webui', '-ngl', layersOf(gpu)]
     server.#url = `http://127.0.0.1:${port}`
     server.#child = spawn(peer('llama-server', peers), [...fixed, ...args].map(String), {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -87,6 +87,11 @@ export class LlamaServer {
     this.#child.kill('SIGTERM')
     await ended
   }
+}
+
+/** Layers on the GPU, as llama.cpp's programs take them. */
+export function layersOf(gpu) {
+  return gpu ? 999 : 0
 }
 
 /** A picture as OpenAI's API takes it. */

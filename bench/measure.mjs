@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { systemReport } from 'qwenvl-native'
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b)
@@ -71,8 +72,8 @@ export function physicalCores() {
   }
 }
 
-/** One line about the machine. */
-export function machine() {
+/** One line about the machine, and its GPU if that is what is measured. */
+export function machine({ gpu = false } = {}) {
   const flags = ['avx2', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_int8']
   let has = ''
   try {
@@ -81,7 +82,9 @@ export function machine() {
   } catch {
     // Not Linux: the model's name has to do.
   }
-  return `${cpus()[0]?.model.trim()}, ${cpus().length} logical cores${has && `, ${has}`}; Node ${process.version}`
+  const device = gpu && systemReport().devices.find(({ kind }) => kind === 'gpu' || kind === 'igpu')
+  const card = device ? `; ${device.description}` : ''
+  return `${cpus()[0]?.model.trim()}, ${cpus().length} logical cores${has && `, ${has}`}${card}; Node ${process.version}`
 }
 
 /** Prints rows of strings as a Markdown table. */

@@ -12,14 +12,15 @@ const textModel = {
   model: { type: 'string', default: join(models, 'Qwen2-VL-2B-random-Q4_0.gguf') },
   threads: { type: 'string', default: String(physicalCores()) },
   rounds: { type: 'string', default: '5' },
+  gpu: { type: 'boolean', default: false },
 }
 
-/** --model --threads --rounds of one that shows no pictures, and `more` options; they stay strings. */
+/** --model --threads --rounds --gpu of one that shows no pictures, and `more` options; they stay strings. */
 export function textOptions(more) {
   return parseArgs({ options: { ...textModel, ...more } }).values
 }
 
-/** --rows --model --mmproj --threads --rounds --tokens --peers --json; numbers are numbers. */
+/** --rows --model --mmproj --threads --rounds --gpu --tokens --peers --json; numbers are numbers. */
 export function comparison() {
   const { values } = parseArgs({
     options: {

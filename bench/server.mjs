@@ -2,7 +2,7 @@
  * `qwenvl-native serve` against llama-server of the pinned source, asked over HTTP in the same way, in turns; and against
  * the library in a process of its own: what HTTP costs.
  *
- *   node bench/server.mjs [--rows health,overhead] [--model F --mmproj F] [--threads N] [--rounds 5] [--tokens 64] [--json]
+ *   node bench/server.mjs [--rows health,overhead] [--model F --mmproj F] [--threads N] [--gpu] [--rounds 5] [--tokens 64] [--json]
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -56,10 +56,10 @@ for (const row of wantedRows(rows, options.rows)) {
   results.push({ ...row, ours, theirs, ratio: median(ours) / median(theirs) })
 }
 if (options.json) {
-  console.log(JSON.stringify({ machine: machine(), ...options, results }))
+  console.log(JSON.stringify({ machine: machine(options), ...options, results }))
 } else {
   console.log(
-    `${machine()}\n${options.model.split(/[\\/]/).at(-1)}, ${options.threads} threads, medians of ${rounds} rounds\n`,
+    `${machine(options)}\n${options.model.split(/[\\/]/).at(-1)}, ${options.threads} threads, medians of ${rounds} rounds\n`,
   )
   printTable(
     ['measure', 'qwenvl-native', 'peer', 'ratio', 'goal'],
@@ -79,9 +79,9 @@ function both(measure) {
     const values = { ours: [], theirs: [] }
     const ours = await startOurs()
     try {
-      const { threads, model, mmproj, peers } = options
+      const { threads, model, mmproj, gpu, peers } = options
       const args = ['-m', model, '--mmproj', mmproj, '-c', contextSize, '-t', threads, '-np', clients]
-      const theirs = await LlamaServer.start(args, { peers })
+      const theirs = await LlamaServer.start(args, { gpu, peers })
       try {
         for (let round = -1; round < rounds; round++) {
           const [one, other] = [await measure(ours, round), await measure(theirs, round)]
@@ -101,26 +101,21 @@ function both(measure) {
 
 /** Tokens per second of one answer, over HTTP and by the library, each in a process of its own. */
 async function overhead() {
-  const { model, mmproj, threads } = options
   const values = { ours: [], theirs: [] }
   const ours = await startOurs()
   try {
-    await withOurs(
-      { model, mmproj, contextSize, threads: Number(threads) },
-      { parallel: clients },
-      async (vl) => {
-        for (let round = -1; round < rounds; round++) {
-          const served = await oneClient(ours, round)
-          let first
-          for await (const part of vl.stream(`${round} ${text}`, { ...greedy, maxTokens: tokens }))
-            if (part.type === 'text') first ??= performance.now()
-          const direct = ((tokens - 1) * 1000) / (performance.now() - first)
-          if (round < 0) continue
-          values.ours.push(served)
-          values.theirs.push(direct)
-        }
-      },
-    )
+    await withOurs({ ...options, contextSize }, { parallel: clients }, async (vl) => {
+      for (let round = -1; round < rounds; round++) {
+        const served = await oneClient(ours, round)
+        let first
+        for await (const part of vl.stream(`${round} ${text}`, { ...greedy, maxTokens: tokens }))
+          if (part.type === 'text') first ??= performance.now()
+        const direct = ((tokens - 1) * 1000) / (performance.now() - first)
+        if (round < 0) continue
+        values.ours.push(served)
+        values.theirs.push(direct)
+      }
+    })
   } finally {
     await ours.stop()
   }
@@ -128,8 +123,9 @@ async function overhead() {
 }
 
 async function startOurs() {
-  const { model, mmproj, threads } = options
+  const { model, mmproj, threads, gpu } = options
   const args = ['--model', model, '--mmproj', mmproj, '--threads', threads, '--context-size', contextSize]
+  args.push(`--gpu-layers=${gpu ? -1 : 0}`)
   const command = [
     join(root, 'dist/cli/main.js'),
     'serve',

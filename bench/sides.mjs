@@ -1,14 +1,19 @@
 /** Both sides of a comparison, loaded with the same files and threads, and gone when the measuring ends. */
 import { fileURLToPath } from 'node:url'
 import { QwenVL } from 'qwenvl-native'
-import { LlamaServer } from './llama-server.mjs'
+import { LlamaServer, layersOf } from './llama-server.mjs'
 import { runProgram } from './measure.mjs'
 import { peer } from './peers.mjs'
 
 export const greedy = { ignoreEos: true, temperature: 0 }
 
-export async function withOurs({ model, mmproj, contextSize, threads }, options, use) {
-  const vl = await QwenVL.load({ model, mmproj, contextSize, threads, ...options })
+/** How our side loads what a comparison compares. */
+export function loading({ model, mmproj, contextSize, threads, gpu }) {
+  return { model, mmproj, contextSize, threads, gpuLayers: gpu ? -1 : 0 }
+}
+
+export async function withOurs(bench, options, use) {
+  const vl = await QwenVL.load({ ...loading(bench), ...options })
   try {
     return await use(vl)
   } finally {
@@ -16,10 +21,10 @@ export async function withOurs({ model, mmproj, contextSize, threads }, options,
   }
 }
 
-export async function withServer({ model, mmproj, contextSize, threads, peers }, args, use) {
+export async function withServer({ model, mmproj, contextSize, threads, gpu, peers }, args, use) {
   // Their warm-up encodes a picture of 2116 tokens, for which they keep the buffers: not what is compared.
   const same = ['-m', model, '--mmproj', mmproj, '-c', contextSize, '-t', threads, '--no-warmup']
-  const server = await LlamaServer.start([...same, ...args], { peers })
+  const server = await LlamaServer.start([...same, ...args], { gpu, peers })
   try {
     return await use(server)
   } finally {
@@ -28,16 +33,18 @@ export async function withServer({ model, mmproj, contextSize, threads, peers },
 }
 
 /** Tokens per second as llama-bench counts them. */
-export async function llamaBench({ model, threads, peers }, ...args) {
-  const settings = ['-m', model, '-t', threads, '-r', 1, '-ngl', 0, '-o', 'json', ...args].map(String)
+export async function llamaBench({ model, threads, gpu, peers }, ...args) {
+  const settings = ['-m', model, '-t', threads, '-r', 1, '-ngl', layersOf(gpu), '-o', 'json', ...args].map(
+    String,
+  )
   const { stdout } = await runProgram(peer('llama-bench', peers), settings)
   return JSON.parse(stdout)[0].avg_ts
 }
 
 /** Runs bench/child.mjs, our side in a process of its own; its answer, its peak memory and its idle CPU time. */
-export async function ourChild({ model, mmproj, contextSize, threads }, task, options = {}) {
+export async function ourChild(bench, task, options = {}) {
   const script = fileURLToPath(new URL('child.mjs', import.meta.url))
-  const settings = JSON.stringify({ load: { model, mmproj, contextSize, threads, ...options }, ...task })
+  const settings = JSON.stringify({ load: { ...loading(bench), ...options }, ...task })
   const { stdout, peak } = await runProgram(process.execPath, [script, settings])
   return { ...JSON.parse(stdout), peak }
 }

@@ -1,23 +1,22 @@
 /**
  * What guessing ahead (`speculate`) gains where an answer repeats its prompt, and what it costs where it does not.
  *
- *   node bench/speculate.mjs [--model F] [--threads N] [--rounds 5] [--speculate 8] [--mtp] [--json]
+ *   node bench/speculate.mjs [--model F] [--threads N] [--gpu] [--rounds 5] [--speculate 8] [--json]
  *
  * Random weights repeat nothing by themselves: a grammar makes them copy a row of digits, which Qwen's vocabulary
- * spells in one way only, one by one. Checking the grammar is part of both sides' time. With --mtp the model's own head
- * guesses too.
+ * spells in one way only, one by one. Checking the grammar is part of both sides' time.
  */
 import { QwenVL } from 'qwenvl-native'
 import { machine, median, printTable } from './measure.mjs'
 import { textOptions } from './options.mjs'
+import { loading } from './sides.mjs'
 
 const options = textOptions({
   speculate: { type: 'string', default: '8' },
-  mtp: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 })
-const { model, mtp } = options
-const vl = await QwenVL.load({ model, mtp, threads: Number(options.threads), contextSize: 2048 })
+const threads = Number(options.threads)
+const vl = await QwenVL.load(loading({ ...options, threads, contextSize: 2048 }))
 const number = () => String(Math.random()).slice(2, 14).padEnd(12, '0')
 
 const tasks = {
@@ -41,11 +40,11 @@ for (const [name, task] of Object.entries(tasks)) {
 }
 await vl.dispose()
 
-if (options.json) console.log(JSON.stringify({ machine: machine(), ...options, results }))
+if (options.json) console.log(JSON.stringify({ machine: machine(options), ...options, results }))
 else print()
 
 function print() {
-  console.log(`${machine()}\n${vl.info.description}, ${options.threads} threads\n`)
+  console.log(`${machine(options)}\n${vl.info.description}, ${options.threads} threads\n`)
   const rows = Object.entries(results).map(([name, rounds]) => {
     const middle = (side, kind) => median(rounds.map((round) => round[side][kind]))
     const ratio = (kind) => (middle('guessed', kind) / middle('plain', kind)).toFixed(2)

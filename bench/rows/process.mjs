@@ -6,7 +6,7 @@ import sharp from 'sharp'
 import { QwenVL, image } from 'qwenvl-native'
 import { imageUrl } from '../llama-server.mjs'
 import { cpuTime, peakMemory, withLoopDelay } from '../measure.mjs'
-import { greedy, ourChild, withServer } from '../sides.mjs'
+import { greedy, loading, ourChild, withServer } from '../sides.mjs'
 
 const question = 'Describe this picture.'
 const idleMs = 10_000
@@ -54,19 +54,19 @@ async function idle(bench) {
 
 /** How late a timer of 1 ms fires while a model loads, while it sees a photo of 12 megapixels, while it writes. */
 function loopOf(phase) {
-  return async ({ model, mmproj, contextSize, threads, tokens }) => {
+  return async (bench) => {
     const photo = await sharp({
       create: { width: 4032, height: 3024, channels: 3, noise: { type: 'gaussian', mean: 128, sigma: 40 } },
     })
       .jpeg()
       .toBuffer()
-    const load = await withLoopDelay(() => QwenVL.load({ model, mmproj, contextSize, threads }))
+    const load = await withLoopDelay(() => QwenVL.load(loading(bench)))
     const vl = load.result
     try {
       if (phase === 0) return { ours: [load.p99] }
       const work = [
         () => vl.embedImage(image(photo, { maxPixels: 448 * 448 })),
-        () => vl.chat('Count.', { ...greedy, maxTokens: tokens }),
+        () => vl.chat('Count.', { ...greedy, maxTokens: bench.tokens }),
       ][phase - 1]
       return { ours: [(await withLoopDelay(work)).p99] }
     } finally {

@@ -23,7 +23,7 @@ test('docs/parity.md has a row for every golden case; else run: npm run parity -
 test('the package is measured: a text, pictures and a video', async () => {
   const [generation] = generations.filter(({ id }) => id === 'qwen2vl')
   const cases = generation.cases.filter(({ label }) => ['text', 'tiny', 'video frames-odd'].includes(label))
-  const { name, results } = await measureGeneration({ ...generation, cases }, fixtures, 'f32')
+  const { name, results } = await measureGeneration({ ...generation, cases }, fixtures, { precision: 'f32' })
   assert.equal(name, 'Qwen2-VL')
   assert.deepEqual(
     results.map((result) => [Object.keys(result), failuresOf(result, 'f32')]),

@@ -12,11 +12,11 @@ import { messagesOf, optionsOf, partsOf, readArray, renderingOf } from './cases.
 import { agreement, centred, commonLength, cosine, relativeError } from './numbers.mjs'
 
 /**
- * Measures all cases of a generation with its F32 or F16 files.
+ * Measures all cases of a generation with its F32 or F16 files (`precision`), on the CPU or the GPU.
  * Resolves with `{ name, results }`, for each case `{ prompt, pixels, embeddings, logits, tokens }`; of large ones, which
  * are not answered, the first two, and of an F32 one embeddings.
  */
-export async function measureGeneration(generation, root, precision) {
+export async function measureGeneration(generation, root, { precision, gpu = false }) {
   const { id, folder, cases } = generation
   const computed = cases.filter(({ isLarge }) => !isLarge)
   const longest = Math.max(256, ...computed.map(({ inputIds, tokens }) => inputIds.length + tokens.length))
@@ -26,6 +26,7 @@ export async function measureGeneration(generation, root, precision) {
     contextSize: Math.ceil((longest + 1) / 256) * 256,
     encoderMemory: Number.MAX_SAFE_INTEGER,
     threads: 1,
+    gpuLayers: gpu ? -1 : 0,
     flashAttention: 'off',
     cacheType: 'f32',
   }
@@ -38,7 +39,6 @@ export async function measureGeneration(generation, root, precision) {
   const engine = await Engine.open({
     ...engineSettings,
     batchSize: 512,
-    gpuLayers: 0,
     mmap: false,
     parallel: 1,
     deterministic: false,

@@ -2,10 +2,10 @@
  * The parity table of docs/parity.md: every golden case of test/fixtures through the package, next to the reference's
  * numbers, and through llama-mtmd-cli where one is named. Ends with 1 when the package is out of tolerance anywhere.
  *
- *   node tools/parity/table.mjs [--mtmd-cli F] [--fixtures DIR] [--only GENERATION]... [--cases WORDS]... [--write]
+ *   node tools/parity/table.mjs [--mtmd-cli F] [--fixtures DIR] [--only GENERATION]... [--cases WORDS]... [--gpu] [--write]
  *
- * --cases takes those whose name has these words.
- * --write puts the table into docs/parity.md instead of printing it: the whole one, so not with the two above.
+ * --cases takes those whose name has these words. --gpu computes on the GPU.
+ * --write puts the table into docs/parity.md instead of printing it: the whole one, so without the options above.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -23,13 +23,14 @@ const { values: options } = parseArgs({
     fixtures: { type: 'string', default: fileURLToPath(new URL('../../test/fixtures', import.meta.url)) },
     only: { type: 'string', multiple: true },
     cases: { type: 'string', multiple: true, default: [''] },
+    gpu: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 })
-const { fixtures, only, 'mtmd-cli': program } = options
+const { fixtures, only, gpu, 'mtmd-cli': program } = options
 
-if (options.write && (only || options.cases.some((words) => words !== '')))
-  throw new Error('--write replaces the whole table: leave out --only and --cases')
+if (options.write && (only || gpu || options.cases.some((words) => words !== '')))
+  throw new Error('--write replaces the whole table: leave out --only, --cases and --gpu')
 
 const order = supported.map(({ id }) => id)
 const found = readGenerations(fixtures)
@@ -49,8 +50,8 @@ function isWanted({ label }) {
 
 async function measure(generation) {
   const { id, reference, cases } = generation
-  const { name, results: f32 } = await measureGeneration(generation, fixtures, 'f32')
-  const { results: f16 } = await measureGeneration(generation, fixtures, 'f16')
+  const { name, results: f32 } = await measureGeneration(generation, fixtures, { precision: 'f32', gpu })
+  const { results: f16 } = await measureGeneration(generation, fixtures, { precision: 'f16', gpu })
   const { patchSize, mergeSize } = supported.find((candidate) => candidate.id === id)
   const rows = []
   for (const [i, golden] of cases.entries()) {
