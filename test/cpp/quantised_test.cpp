@@ -58,12 +58,12 @@ std::vector<float> waves(int64_t count, float frequency) {
     return values;
 }
 
-// Rows that Q8_0 holds exactly, however it is rounded: whole numbers up to 127 in each block, times a power of two.
+// Rows that Q8_0 and Q8_K hold exactly, however they round: whole numbers up to 127 in each block, times a power of two.
 std::vector<float> inputs(int64_t rows) {
     std::vector<float> values = waves(kWidth * rows, 0.3f);
     for (size_t i = 0; i < values.size(); i++) {
         const float whole = i % 32 == 0 ? 127.0f : std::round(100.0f * values[i]);
-        values[i] = std::ldexp(std::min(whole, 127.0f), -static_cast<int>(5 + i / 32 % 3));
+        values[i] = std::ldexp(std::min(whole, 127.0f), -static_cast<int>(5 + i / 256 % 3));
     }
     return values;
 }
@@ -117,28 +117,28 @@ bool has_x86_layout() {
 #endif
 }
 
-// The product of a row as it is defined: sums of whole numbers over blocks of 32, each scaled, added up in single precision.
-std::vector<float> product_of_one(const float * row) {
-    struct Q4 {
+// Products of a row as they are defined: sums of whole numbers over blocks of 32, scaled, added up in single precision.
+std::vector<float> product_of_one_q4_0(const float * row) {
+    struct Weights {
         ggml_fp16_t scale;
         uint8_t pairs[16];
     };
-    struct Q8 {
+    struct Values {
         ggml_fp16_t scale;
         int8_t values[32];
     };
     constexpr int64_t kBlocks = kWidth / 32;
     const auto exact = waves(kWidth * kOutputs, 0.7f);
-    std::vector<Q4> weights(static_cast<size_t>(kBlocks * kOutputs));
-    std::vector<Q8> input(static_cast<size_t>(kBlocks));
+    std::vector<Weights> weights(static_cast<size_t>(kBlocks * kOutputs));
+    std::vector<Values> input(static_cast<size_t>(kBlocks));
     ggml_quantize_chunk(GGML_TYPE_Q4_0, exact.data(), weights.data(), 0, kOutputs, kWidth, nullptr);
     ggml_quantize_chunk(GGML_TYPE_Q8_0, row, input.data(), 0, 1, kWidth, nullptr);
     std::vector<float> result;
     for (int64_t output = 0; output < kOutputs; output++) {
         float sum = 0;
         for (int64_t block = 0; block < kBlocks; block++) {
-            const Q4 & w = weights[static_cast<size_t>(output * kBlocks + block)];
-            const Q8 & x = input[static_cast<size_t>(block)];
+            const Weights & w = weights[static_cast<size_t>(output * kBlocks + block)];
+            const Values & x = input[static_cast<size_t>(block)];
             int whole = 0;
             for (int i = 0; i < 16; i++) {
                 whole += ((w.pairs[i] & 15) - 8) * x.values[i] + ((w.pairs[i] >> 4) - 8) * x.values[i + 16];
@@ -147,6 +147,46 @@ std::vector<float> product_of_one(const float * row) {
             sum = std::fma(static_cast<float>(whole), scale, sum);
         }
         result.push_back(sum);
+    }
+    return result;
+}
+
+// Two blocks of 32 at a time, and what is subtracted from the weights apart.
+std::vector<float> product_of_one_q4_k(const float * row) {
+    struct Weights {
+        ggml_fp16_t scale, min_scale;
+        uint8_t packed[12];
+        uint8_t pairs[128];
+        int scale_of(int i) const { return i < 4 ? packed[i] & 63 : (packed[i + 4] & 15) | (packed[i - 4] >> 6) << 4; }
+        int min_of(int i) const { return i < 4 ? packed[i + 4] & 63 : packed[i + 4] >> 4 | (packed[i] >> 6) << 4; }
+    };
+    constexpr int64_t kBlocks = kWidth / 256;
+    const auto exact = waves(kWidth * kOutputs, 0.7f);
+    std::vector<Weights> weights(static_cast<size_t>(kBlocks * kOutputs));
+    ggml_quantize_chunk(GGML_TYPE_Q4_K, exact.data(), weights.data(), 0, kOutputs, kWidth, nullptr);
+    std::vector<float> result;
+    for (int64_t output = 0; output < kOutputs; output++) {
+        float sum = 0;
+        float subtracted = 0;
+        for (int64_t block = 0; block < kBlocks; block++) {
+            const Weights & w = weights[static_cast<size_t>(output * kBlocks + block)];
+            const float * x = row + block * 256;
+            const float scale = -x[0] / 127;  // of Q8_K, whose largest value becomes -127
+            for (int i = 0; i < 8; i += 2) {
+                int whole = 0;
+                int mins = 0;
+                for (int k = 0; k < 32; k++) {
+                    const int pair = w.pairs[i / 2 * 32 + k];
+                    const int first = static_cast<int>(x[i * 32 + k] / scale);
+                    const int second = static_cast<int>(x[i * 32 + 32 + k] / scale);
+                    whole += w.scale_of(i) * (pair & 15) * first + w.scale_of(i + 1) * (pair >> 4) * second;
+                    mins += w.min_of(i) * first + w.min_of(i + 1) * second;
+                }
+                sum = std::fma(static_cast<float>(whole), ggml_fp16_to_fp32(w.scale) * scale, sum);
+                subtracted = std::fma(static_cast<float>(mins), ggml_fp16_to_fp32(w.min_scale) * scale, subtracted);
+            }
+        }
+        result.push_back(sum - subtracted);
     }
     return result;
 }
@@ -161,10 +201,15 @@ TEST(four_bit_weights_are_multiplied_exactly_as_defined) {
     }
     const std::vector<float> input = inputs(37);
     for (int64_t rows = 1; rows <= 37; rows++) {
-        const std::vector<float> results = product(GGML_TYPE_Q4_0, true, rows);
+        const std::vector<float> q4_0 = product(GGML_TYPE_Q4_0, true, rows);
+        const std::vector<float> q4_k = product(GGML_TYPE_Q4_K, true, rows);
         for (int64_t row = 0; row < rows; row++) {
-            const std::vector<float> one = product_of_one(input.data() + row * kWidth);
-            CHECK(std::equal(one.begin(), one.end(), results.begin() + row * kOutputs));
+            const std::vector<float> one = product_of_one_q4_0(input.data() + row * kWidth);
+            CHECK(std::equal(one.begin(), one.end(), q4_0.begin() + row * kOutputs));
+            if (row < rows / 4 * 4) {  // the rest is added up in another order
+                const std::vector<float> each = product_of_one_q4_k(input.data() + row * kWidth);
+                CHECK(std::equal(each.begin(), each.end(), q4_k.begin() + row * kOutputs));
+            }
         }
     }
 }
