@@ -1,10 +1,11 @@
 /**
  * What guessing ahead (`speculate`) gains where an answer repeats its prompt, and what it costs where it does not.
  *
- *   node bench/speculate.mjs [--model F] [--threads N] [--gpu] [--rounds 5] [--speculate 8] [--json]
+ *   node bench/speculate.mjs [--model F] [--threads N] [--gpu] [--rounds 5] [--speculate 8] [--mtp] [--json]
  *
  * Random weights repeat nothing by themselves: a grammar makes them copy a row of digits, which Qwen's vocabulary
- * spells in one way only, one by one. Checking the grammar is part of both sides' time.
+ * spells in one way only, one by one. Checking the grammar is part of both sides' time. With --mtp the model's own head
+ * guesses too.
  */
 import { QwenVL } from 'qwenvl-native'
 import { machine, median, printTable } from './measure.mjs'
@@ -13,10 +14,11 @@ import { loading } from './sides.mjs'
 
 const options = textOptions({
   speculate: { type: 'string', default: '8' },
+  mtp: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 })
 const threads = Number(options.threads)
-const vl = await QwenVL.load(loading({ ...options, threads, contextSize: 2048 }))
+const vl = await QwenVL.load({ ...loading({ ...options, threads, contextSize: 2048 }), mtp: options.mtp })
 const number = () => String(Math.random()).slice(2, 14).padEnd(12, '0')
 
 const tasks = {

@@ -26,6 +26,8 @@ export interface ModelInfo {
   readonly encoder: string | undefined
   /** Type in which the encoder's weights are multiplied, e.g. "f16"; see the option `encoderPrecision`. */
   readonly encoderWeights: string | undefined
+  /** True: loaded with a head for multi-token prediction, see the option `mtp`. */
+  readonly mtp: boolean
   readonly threads: number
   /** Answers that are computed at the same time. */
   readonly parallel: number
@@ -52,6 +54,7 @@ export function infoOf({ engine, generation, options, sampling }: Answerer): Mod
     decoder: info.decoderDevice,
     encoder: info.hasVision ? info.encoderDevice : undefined,
     encoderWeights: info.hasVision ? info.encoderWeights : undefined,
+    mtp: info.mtp,
     threads: info.threads,
     parallel: options.parallel ?? defaultParallel,
     image: imageSizes(generation, options),

@@ -66,6 +66,7 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
       encoderPrecision: checked.encoderPrecision ?? 'auto',
       parallel,
       deterministic,
+      mtp: checked.mtp ?? false,
       stepMs: checked.stepMs ?? defaultStepMs,
       cacheBytes: checked.cacheBytes ?? defaultCacheBytes,
       cacheDir: cacheDir === undefined ? '' : resolve(cacheDir),

@@ -40,11 +40,10 @@ export interface LoadOptions {
   readonly maxQueue?: number
   /** How long, in ms, a step may take while answers are generated: prompts are computed in so small parts. Default 100. */
   readonly stepMs?: number
-  /**
-   * True: an answer has the same bits whatever runs beside it, on the same machine. Costs `parallel` times the context's
-   * memory and the gain of computing answers together. Default false.
-   */
+  /** Same bits whatever runs beside an answer, on one machine. Costs `parallel` times the context's memory, and speed. Default false. */
   readonly deterministic?: boolean
+  /** `speculate` with the model's own head (Qwen3.5), if the file has it. Costs 20 to 150 MB for each of `parallel`. Default false. */
+  readonly mtp?: boolean
   /** Threads for computing. Default: the physical cores that this process may use. */
   readonly threads?: number
   /** Decoder layers on the GPU; -1 all, 0 none: then the encoder stays on the CPU too. Default -1. */
@@ -83,9 +82,7 @@ export interface LoadOptions {
   readonly encoderPrecision?: 'auto' | 'exact'
   /** Most bytes of pictures' embeddings that are kept in memory, so that no picture is encoded twice. Default 256 MB. */
   readonly cacheBytes?: number
-  /**
-   * Folder in which embeddings outlive the process; several processes may share it. Made if it is missing. Default: none.
-   */
+  /** Folder in which embeddings outlive the process; several processes may share it. Made if it is missing. Default: none. */
   readonly cacheDir?: string
   /** Keep there also what is computed of prompts up to their last picture: 30 kB (2B) to 150 kB (8B) a token. Default false. */
   readonly cachePrompts?: boolean
@@ -144,8 +141,8 @@ export interface GenerateOptions<Schema extends OutputSchema | undefined = Outpu
   /**
    * Most tokens that are guessed ahead and checked together, 0 to 16; 8 is a good number. The guess is what followed when
    * the latest tokens stood in prompt or answer before, so it pays where an answer repeats its prompt: extraction,
-   * tables, rewriting. The text is that of the model either way. Without effect with `deterministic` and on models with
-   * a recurrent state (Qwen3.5). Default 0.
+   * tables, rewriting. With `mtp` the model's own head guesses where nothing repeats. The text is that of the model either
+   * way. Without effect with `deterministic`, and on models with a recurrent state (Qwen3.5) without `mtp`. Default 0.
    */
   readonly speculate?: number
   /** Do not stop at the end-of-turn token; for benchmarks. Default false. */
@@ -254,6 +251,7 @@ const loadSchema = z.strictObject({
   maxQueue: whole(0, 1e6).optional(),
   stepMs: whole(1, 60_000).optional(),
   deterministic: boolean.optional(),
+  mtp: boolean.optional(),
   threads: whole(1, 512).optional(),
   gpuLayers: whole(-1, 1 << 16).optional(),
   flashAttention: z.enum(['auto', 'on', 'off'], { error: "'auto', 'on' or 'off'" }).optional(),

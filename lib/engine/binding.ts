@@ -79,6 +79,8 @@ export interface EngineParams {
   readonly parallel: number
   /** Nothing is computed together, so that an answer does not depend on what runs beside it. */
   readonly deterministic: boolean
+  /** Load the head for multi-token prediction, if there is one. */
+  readonly mtp: boolean
   /** Milliseconds that a step may take while answers are generated. */
   readonly stepMs: number
   /** Tell what llama.cpp logs. */

@@ -16,6 +16,8 @@ export interface EngineInfo {
   readonly encoderDevice: string
   /** Type of most of the encoder's weights in memory, e.g. "bf16"; empty without an encoder. */
   readonly encoderWeights: string
+  /** A head for multi-token prediction is loaded. */
+  readonly mtp: boolean
   readonly threads: number
   readonly modelBytes: number
   readonly parameters: number

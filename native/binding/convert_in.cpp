@@ -271,6 +271,7 @@ EngineParams engine_params(const Napi::Object & object) {
     params.deterministic = object.Get("deterministic").ToBoolean();
     params.step_ms = integer(object, "stepMs", 1, 60000);
     params.log = object.Get("log").ToBoolean();
+    params.mtp = object.Get("mtp").ToBoolean();
     constexpr double kMostBytes = 1LL << 50;
     params.cache.memory_bytes = integer<uint64_t>(object, "cacheBytes", 0, kMostBytes);
     params.cache.folder = text(object, "cacheDir");

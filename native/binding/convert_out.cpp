@@ -40,6 +40,7 @@ Napi::Object info_object(Napi::Env env, const EngineInfo & info) {
     object.Set("decoderDevice", info.decoder_device);
     object.Set("encoderDevice", info.encoder_device);
     object.Set("encoderWeights", info.encoder_weights);
+    object.Set("mtp", info.has_head);
     object.Set("threads", info.threads);
     object.Set("modelBytes", static_cast<double>(info.model_bytes));
     object.Set("parameters", static_cast<double>(info.parameters));

@@ -42,6 +42,10 @@ int TokenBatch::add(const SequenceItem & item, int sequence, bool logits) {
     return static_cast<int>(size()) - 1;
 }
 
+bool TokenBatch::of_one_sequence() const {
+    return std::all_of(sequences_.begin(), sequences_.end(), [this](int id) { return id == sequences_.front(); });
+}
+
 Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model, int threads)
     : model_(std::move(model)),
       sequences_(params.deterministic || model_->has_state()
@@ -54,8 +58,10 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
     options.n_ctx = static_cast<uint32_t>(params.context_size) * static_cast<uint32_t>(memories);
     options.n_batch = static_cast<uint32_t>(batch_size);
     options.n_ubatch = static_cast<uint32_t>(std::min(batch_size, 512));
-    // Sizes buffers; one memory takes sequences beyond it.
-    options.n_seq_max = static_cast<uint32_t>(params.parallel);
+    // Sizes buffers, and how many states there are; attention alone takes sequences beyond it.
+    const auto parallel = static_cast<uint32_t>(params.parallel);
+    options.n_seq_max =
+        model_->has_head() ? std::min(2 * parallel, static_cast<uint32_t>(llama_max_parallel_sequences())) : parallel;
     options.kv_unified = !params.deterministic;
     options.n_outputs_max = static_cast<uint32_t>(params.parallel + kMostGuesses);
     options.n_threads = threads;
@@ -91,6 +97,10 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
             llama_attach_threadpool(ctx_.get(), threads_.get(), nullptr);
         }
     }
+    if (model_->has_head()) {
+        options.n_seq_max = parallel;
+        head_ = std::make_unique<MtpHead>(options, *model_, threads_.get());
+    }
 }
 
 void Decoder::use_adapters(const std::vector<float> & scales) {
@@ -106,6 +116,10 @@ Decoder::Outcome Decoder::decode(TokenBatch & tokens, const std::function<bool()
     batch.token = tokens.tokens_.data();
     batch.pos = tokens.positions_.data();
     batch.logits = tokens.outputs_.data();
+    if (head_) {
+        // Unmasked rows come in the order in which llama.cpp splits a batch: for one sequence, that of its tokens.
+        MtpHead::want_rows(ctx_.get(), /*masked*/ !tokens.of_one_sequence());
+    }
     return run(batch, tokens.sequences_, abort);
 }
 
@@ -133,6 +147,9 @@ Decoder::Outcome Decoder::decode_rows(const ImageSegment & image, const std::vec
     batch.embd = embeddings.data();
     batch.pos = positions.data();
     batch.logits = outputs.data();
+    if (head_) {
+        MtpHead::want_rows(ctx_.get(), /*masked*/ false);
+    }
     return run(batch, sequences, abort);
 }
 

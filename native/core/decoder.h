@@ -3,6 +3,7 @@
 #pragma once
 
 #include "model.h"
+#include "mtp_head.h"
 #include "params.h"
 #include "sequence.h"
 
@@ -22,6 +23,7 @@ class TokenBatch {
     // Returns the index of the token's logits.
     int add(const SequenceItem & item, int sequence, bool logits);
     size_t size() const { return tokens_.size(); }
+    bool of_one_sequence() const;
 
   private:
     friend class Decoder;
@@ -46,6 +48,8 @@ class Decoder {
     const Model & model() const { return *model_; }
     // Sequences that the KV memory tells apart: those that run, and caches.
     int sequences() const { return sequences_; }
+    // nullptr: the model has none, or it was not asked for.
+    MtpHead * head() const { return head_.get(); }
     // Most tokens of a batch.
     int batch_size() const { return static_cast<int>(llama_n_batch(ctx_.get())); }
 
@@ -63,6 +67,8 @@ class Decoder {
     void synchronize() { llama_synchronize(ctx_.get()); }
     // Logits of a token of the last batch, [vocabulary]. Valid until the next batch.
     float * logits(int index) { return llama_get_logits_ith(ctx_.get(), index); }
+    // With a head: the last hidden row of a token, or of a picture's row. Of several sequences those with logits alone.
+    const float * hidden(int index) { return MtpHead::row(ctx_.get(), index); }
 
   private:
     Outcome run(llama_batch & batch, std::vector<llama_seq_id> & sequences, const std::function<bool()> & abort);
@@ -77,6 +83,7 @@ class Decoder {
     std::unique_ptr<class Error> failure_;
     std::unique_ptr<ggml_threadpool, ThreadPoolDeleter> threads_;
     llama_context_ptr ctx_;
+    std::unique_ptr<MtpHead> head_;
 };
 
 }  // namespace qvl

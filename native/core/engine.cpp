@@ -286,6 +286,7 @@ EngineInfo Engine::info(const Model & model, const Vision * vision, int threads)
     info.decoder_device = compute_device(params_.gpu_layers).description;
     info.encoder_device = vision != nullptr ? info.decoder_device : "";
     info.encoder_weights = vision != nullptr ? vision->weight_type() : "";
+    info.has_head = model.has_head();
     info.threads = threads;
     info.model_bytes = llama_model_size(model.get());
     info.parameters = llama_model_n_params(model.get());

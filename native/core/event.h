@@ -29,6 +29,7 @@ struct EngineInfo {
     std::string decoder_device;
     std::string encoder_device;
     std::string encoder_weights;  // type of most of them
+    bool has_head;                // for multi-token prediction, loaded
     int threads;
     uint64_t model_bytes;
     uint64_t parameters;

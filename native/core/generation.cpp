@@ -33,7 +33,7 @@ Generation::Generation(std::shared_ptr<Request> request, const Model & model, En
             sampler_.accept_prompt(token);
         }
     }
-    if (params_.speculate > 0 && !model.has_state()) {  // a recurrent state cannot forget a wrong guess
+    if (params_.speculate > 0 && !(model.has_state() && !model.has_head())) {  // a state cannot forget a wrong guess
         lookup_.emplace(static_cast<size_t>(params_.speculate));
         for (const auto & item : items_) {
             lookup_->push(item.token);
@@ -228,9 +228,13 @@ void Generation::sample(float * logits, int n_vocab) {
 }
 
 std::vector<int32_t> Generation::guess(int room) const {
-    const int left = params_.max_tokens > 0 ? params_.max_tokens - completion_tokens_ - 1 : room;
-    const int most = std::min({room, left, context_size_ - cells_});
+    const int most = most_guesses(room);
     return lookup_ && most > 0 ? lookup_->guess(static_cast<size_t>(most)) : std::vector<int32_t>{};
+}
+
+int Generation::most_guesses(int room) const {
+    const int left = params_.max_tokens > 0 ? params_.max_tokens - completion_tokens_ - 1 : room;
+    return std::min({room, params_.speculate, left, context_size_ - cells_});
 }
 
 void Generation::count_guesses(size_t guessed, size_t right) {

@@ -51,6 +51,8 @@ class Generation {
     void sample(float * logits, int n_vocab);
     // Tokens that may follow the last item, at most `room`: if they are computed with it, they need not be later.
     std::vector<int32_t> guess(int room) const;
+    int most_guesses(int room) const;
+    bool wants_guesses() const { return params_.speculate > 0; }
     void count_guesses(size_t guessed, size_t right);
 
     bool finished() const { return !reason_.empty(); }

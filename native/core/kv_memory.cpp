@@ -10,9 +10,9 @@ constexpr int kScratch = 0;
 
 }  // namespace
 
-KvMemory::KvMemory(llama_context * ctx, const Model & model, KvShape shape)
-    : ctx_(ctx), memory_(llama_get_memory(ctx)), vocab_(model.vocab()), recurrent_(model.has_state()), shape_(shape),
-      has_scratch_(shape.sequences > static_cast<int>(llama_n_seq_max(ctx))),
+KvMemory::KvMemory(llama_context * ctx, const Model & model, KvShape shape, MtpHead * head)
+    : ctx_(ctx), memory_(llama_get_memory(ctx)), head_(head), vocab_(model.vocab()), recurrent_(model.has_state()),
+      shape_(shape), has_scratch_(shape.sequences > static_cast<int>(llama_n_seq_max(ctx))),
       slots_(static_cast<size_t>(shape.sequences)) {
     slot(kScratch).open = has_scratch_;
 }
@@ -49,6 +49,9 @@ void KvMemory::catch_up(int id, const std::vector<SequenceItem> & prompt) {
 void KvMemory::close(int id) {
     slot(id).open = false;
     slot(id).used_at = ++clock_;
+    if (head_ != nullptr) {  // it may have seen more
+        head_->cut(id, at(id).size(), at(id).position_after(at(id).size()));
+    }
 }
 
 void KvMemory::expect_branch(int id, size_t items) {
@@ -85,6 +88,31 @@ void KvMemory::drop_from(int id, int32_t position) {
     llama_memory_seq_rm(memory_, id, position, -1);
     slot(id).sequence.truncate(keep);
     slot(id).checkpoints.truncate(keep);
+    if (head_ != nullptr) {
+        head_->cut(id, keep, position);
+    }
+}
+
+void KvMemory::begin_guess(int id) {
+    if (recurrent_) {
+        slot(id).guessed_from = at(id).size();
+        const int32_t end = at(id).position_after(at(id).size());
+        llama_memory_seq_cp(memory_, id, kept_state(id), end, end + 1);  // no cells: there are none
+    }
+}
+
+void KvMemory::end_guess(int id, bool all_right) {
+    if (!recurrent_) {
+        drop_from(id, at(id).position_after(at(id).size()));
+        return;
+    }
+    if (!all_right) {
+        slot(id).sequence.truncate(slot(id).guessed_from);
+        const int32_t end = at(id).position_after(at(id).size());
+        llama_memory_seq_cp(memory_, kept_state(id), id, end, end + 1);
+        llama_memory_seq_rm(memory_, id, end, -1);
+    }
+    llama_memory_seq_rm(memory_, kept_state(id), -1, -1);
 }
 
 std::optional<StoredSequence> KvMemory::store(const std::vector<SequenceItem> & prompt) {
@@ -183,6 +211,9 @@ bool KvMemory::forget_oldest() {
 
 void KvMemory::clear() {
     llama_memory_clear(memory_, /*data*/ true);
+    if (head_ != nullptr) {
+        head_->clear();
+    }
     for (auto & each : slots_) {
         each.sequence.truncate(0);
         each.checkpoints.truncate(0);
@@ -257,7 +288,11 @@ void KvMemory::copy(int from, int to, size_t items) {
         // The copy has the state behind the last item of the source.
         if (items < source.sequence.size() && !slot(to).checkpoints.restore(ctx_, to, items)) {
             forget(to);
+            return;
         }
+    }
+    if (head_ != nullptr) {
+        head_->copy(from, to, items, at(from).position_after(items));
     }
 }
 
@@ -271,6 +306,9 @@ void KvMemory::forget(int id) {
     llama_memory_seq_rm(memory_, id, -1, -1);
     slot(id).sequence.truncate(0);
     slot(id).checkpoints.truncate(0);
+    if (head_ != nullptr) {
+        head_->cut(id, 0, 0);
+    }
 }
 
 }  // namespace qvl

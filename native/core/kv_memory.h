@@ -4,6 +4,7 @@
 
 #include "checkpoints.h"
 #include "model.h"
+#include "mtp_head.h"
 #include "sequence.h"
 #include "state_file.h"
 
@@ -24,7 +25,8 @@ struct KvShape {
 
 class KvMemory {
   public:
-    KvMemory(llama_context * ctx, const Model & model, KvShape shape);
+    // `head`: nullptr, or what has a memory of the same sequences.
+    KvMemory(llama_context * ctx, const Model & model, KvShape shape, MtpHead * head = nullptr);
 
     // Takes a sequence for `prompt`, with as much of it as any sequence holds. At least one item is left to compute, so
     // that there are logits.
@@ -47,6 +49,12 @@ class KvMemory {
     // What was computed at `position` and after it is not to be trusted, or not wanted. Fewer items may be left than
     // were before `position`: a recurrent state cannot be cut.
     void drop_from(int id, int32_t position);
+
+    // True if what is computed between `begin_guess` and `end_guess` can be taken back.
+    bool can_guess(int id) const { return !recurrent_ || kept_state(id) < static_cast<int>(llama_n_seq_max(ctx_)); }
+    void begin_guess(int id);
+    // Of a recurrent state, what is right is taken back with what is wrong: the items are computed again.
+    void end_guess(int id, bool all_right);
 
     // What some sequence holds of `prompt`, to be restored in another context. Nothing if that cannot be taken out.
     std::optional<StoredSequence> store(const std::vector<SequenceItem> & prompt);
@@ -73,6 +81,7 @@ class KvMemory {
         Checkpoints checkpoints;
         bool open = false;
         uint64_t used_at = 0;
+        size_t guessed_from = 0;  // with a recurrent state
     };
     struct Source {
         int id = -1;
@@ -89,9 +98,13 @@ class KvMemory {
     void cut(int id, size_t items);
     void forget(int id);
     std::vector<uint8_t> state_of(int id, size_t items);
+    // The sequence that holds nothing but the state of `id` before its guesses: llama.cpp lets sequences share a state until
+    // one of them goes on.
+    int kept_state(int id) const { return shape_.sequences + id; }
 
     llama_context * ctx_;
     llama_memory_t memory_;
+    MtpHead * head_;
     const llama_vocab * vocab_;
     const bool recurrent_;  // has a state that cannot be cut
     const KvShape shape_;

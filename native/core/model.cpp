@@ -30,6 +30,7 @@ Model::Model(const EngineParams & params, const ProgressCallback & progress) {
         return !state->aborted;
     };
     options.progress_callback_user_data = &loading;
+    options.load_mtp = params.mtp && !params.deterministic;  // whose answers are not guessed
 
     model_.reset(llama_model_load_from_file(params.model.c_str(), options));
     if (aborted) {
@@ -41,6 +42,7 @@ Model::Model(const EngineParams & params, const ProgressCallback & progress) {
                       tail.text());
     }
     vocab_ = llama_model_get_vocab(model_.get());
+    has_head_ = options.load_mtp && has_state() && llama_model_n_layer_nextn(model_.get()) == 1;
     for (const auto & path : params.adapters) {
         adapters_.push_back(load_adapter(model_.get(), path));
     }

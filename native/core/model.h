@@ -26,6 +26,8 @@ class Model {
     bool uses_mrope() const;
     // True: keeps a state beside or instead of KV cells (linear attention), which cannot be cut back.
     bool has_state() const { return llama_model_is_hybrid(model_.get()) || llama_model_is_recurrent(model_.get()); }
+    // True: a head for multi-token prediction was asked for, and there is one of the kind that llama.cpp computes.
+    bool has_head() const { return has_head_; }
     bool is_end(int32_t token) const { return llama_vocab_is_eog(vocab_, token); }
 
     std::vector<int32_t> tokenize(const std::string & text, bool parse_special) const;
@@ -37,6 +39,7 @@ class Model {
   private:
     llama_model_ptr model_;
     const llama_vocab * vocab_;
+    bool has_head_ = false;
     std::vector<llama_adapter_lora *> adapters_;  // llama.cpp frees them with the model
 };
 

@@ -41,6 +41,7 @@ struct EngineParams {
     bool deterministic = false;              // an answer does not depend on what runs beside it
     int step_ms = 100;                       // how long a step may take while answers are generated
     bool log = false;                        // tell what llama.cpp logs
+    bool mtp = false;                        // guess with the head for multi-token prediction, if the file has one
     std::vector<std::string> adapters = {};  // LoRA files
 };
 

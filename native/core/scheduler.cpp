@@ -10,9 +10,10 @@ Scheduler::Scheduler(const EngineParams & params, Decoder & decoder, Encoder * e
                      std::function<bool()> stopping, std::function<void()> wake)
     : params_(params), decoder_(decoder), prompts_(prompts), baton_(baton), queue_(queue), standing_(standing),
       stopping_(std::move(stopping)),
-      memory_(decoder.get(), decoder.model(), {decoder.sequences(), params.context_size, !params.deterministic}),
-      roster_(params, decoder.model(), encoder, memory_, prompts, queue, emit), pictures_(encoder, emit),
-      states_(memory_, emit, std::move(wake)), budget_(params.step_ms, decoder.batch_size()),
+      memory_(decoder.get(), decoder.model(), {decoder.sequences(), params.context_size, !params.deterministic},
+              decoder.head()),
+      roster_(params, decoder.model(), encoder, memory_, prompts, queue, emit), guesses_(decoder, memory_, baton),
+      pictures_(encoder, emit), states_(memory_, emit, std::move(wake)), budget_(params.step_ms, decoder.batch_size()),
       n_vocab_(llama_vocab_n_tokens(decoder.model().vocab())) {}
 
 void Scheduler::finish() {
@@ -50,23 +51,24 @@ void Scheduler::tell() {
 
 // ---- a step of text --------------------------------------------------------------------------------------------------
 
-// True: only the token is left to compute that was chosen last.
-bool Scheduler::prompt_done(const Running & run) const {
-    return run.generation->started() && roster_.computed(run) + 1 == run.generation->items().size();
-}
-
 bool Scheduler::generates(const Running & run) const {
-    return prompt_done(run) && !run.generation->parked();
+    return guesses_.prompt_done(run) && !run.generation->parked();
 }
 
-std::vector<Scheduler::Part> Scheduler::plan() {
+std::vector<Part> Scheduler::plan() {
     std::vector<Part> parts;
     for (const auto & run : roster_.running()) {
         if (generates(*run)) {
             parts.push_back({run.get(), roster_.computed(*run), roster_.computed(*run) + 1});
         }
     }
-    const int generating = static_cast<int>(parts.size());
+    int generating = static_cast<int>(parts.size());
+    for (Part & part : parts) {
+        const size_t left = part.run->generation->items().size() - part.end;
+        const size_t more = std::min(left, static_cast<size_t>(decoder_.batch_size() - generating));
+        part.end += more;
+        generating += static_cast<int>(more);
+    }
     int room = std::min(budget_.tokens(generating > 0, generating), decoder_.batch_size() - generating);
     for (Running * run : prompts()) {
         const size_t begin = roster_.computed(*run);
@@ -82,7 +84,7 @@ std::vector<Scheduler::Part> Scheduler::plan() {
         part.run->served = turns_;
     }
     if (!params_.deterministic) {
-        speculate(parts, room);
+        guesses_.add(parts, room);
     }
     if (solo_turns_ > 0 && !parts.empty()) {
         std::rotate(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(turns_ % parts.size()), parts.end());
@@ -103,26 +105,11 @@ void Scheduler::keep_one_adapter_set(std::vector<Part> & parts) const {
                 parts.end());
 }
 
-// Answers that repeat something take the room that is left; a token that was guessed right costs no step of its own.
-void Scheduler::speculate(std::vector<Part> & parts, int room) const {
-    int cells = memory_.free_cells();
-    for (const Part & part : parts) {
-        cells -= static_cast<int>(part.end - part.begin);
-    }
-    room = std::min({room, cells, Decoder::kMostGuesses});
-    for (Part & part : parts) {
-        if (room > 0 && generates(*part.run)) {
-            part.guessed = part.run->generation->guess(room);
-            room -= static_cast<int>(part.guessed.size());
-        }
-    }
-}
-
 // Whose prompt can go on, the next one first.
 std::vector<Running *> Scheduler::prompts() {
     std::vector<Running *> found;
     for (const auto & run : roster_.running()) {
-        if (run->generation->finished() || run->generation->parked() || prompt_done(*run)) {
+        if (run->generation->finished() || run->generation->parked() || guesses_.prompt_done(*run)) {
             continue;
         }
         if (roster_.waits_for_disk(*run)) {
@@ -176,10 +163,14 @@ bool Scheduler::compute(std::vector<Part> parts) {
     TokenBatch batch;
     for (auto & part : parts) {
         const auto & items = part.run->generation->items();
+        part.index = static_cast<int>(batch.size());
         for (size_t i = part.begin; i < part.end; i++) {
             const bool last = i + 1 == items.size();
             const int index = batch.add(items[i], part.run->sequence, last);
             part.logits = last ? index : -1;
+        }
+        if (!part.guessed.empty()) {
+            memory_.begin_guess(part.run->sequence);
         }
         int32_t position = items.back().position;
         for (const int32_t token : part.guessed) {
@@ -200,13 +191,16 @@ bool Scheduler::compute(std::vector<Part> parts) {
         keep(parts, ms);
         return true;
     }
+    for (const auto & part : parts) {
+        if (!part.guessed.empty()) {
+            memory_.end_guess(part.run->sequence, false);
+        }
+    }
     if (outcome == Decoder::Outcome::NoRoom) {
         make_room();
         return true;
     }
-    for (const auto & part : parts) {
-        memory_.drop_from(part.run->sequence, part.run->generation->items()[part.begin].position);
-    }
+    drop(parts);
     if (outcome == Decoder::Outcome::Failed) {
         if (parts.size() == 1) {
             parts.front().run->generation->fail(decoder_.failure());
@@ -217,7 +211,18 @@ bool Scheduler::compute(std::vector<Part> parts) {
     return true;
 }
 
-void Scheduler::keep(const std::vector<Part> & parts, double ms) {
+// What was computed of them is not to be trusted.
+void Scheduler::drop(const std::vector<Part> & parts) {
+    if (decoder_.model().has_state() && parts.size() > 1) {
+        forget_all();  // llama.cpp moves states of others beside them: they may be half moved
+        return;
+    }
+    for (const auto & part : parts) {
+        memory_.drop_from(part.run->sequence, part.run->generation->items()[part.begin].position);
+    }
+}
+
+void Scheduler::keep(std::vector<Part> & parts, double ms) {
     for (const auto & part : parts) {
         auto & generation = *part.run->generation;
         for (size_t i = part.begin; i < part.end; i++) {
@@ -229,29 +234,29 @@ void Scheduler::keep(const std::vector<Part> & parts, double ms) {
         }
         generation.reached(part.end, false);
     }
-    for (const Part & part : parts) {
+    for (Part & part : parts) {
         if (part.logits >= 0) {
             sample(part);
         }
     }
+    guesses_.learn(parts);
 }
 
 // One token, and one more for every guess that was right.
-void Scheduler::sample(const Part & part) {
+void Scheduler::sample(Part & part) {
     auto & generation = *part.run->generation;
     const int sequence = part.run->sequence;
     sample_with(part, part.logits);
-    size_t right = 0;
-    while (right < part.guessed.size() && generates(*part.run) &&
-           generation.items().back().token == part.guessed[right]) {
-        right++;
+    while (part.right < part.guessed.size() && generates(*part.run) &&
+           generation.items().back().token == part.guessed[part.right]) {
+        part.right++;
         memory_.append(sequence, generation.items().back());
         generation.reached(generation.items().size(), false);
-        sample_with(part, part.logits + static_cast<int>(right));
+        sample_with(part, part.logits + static_cast<int>(part.right));
     }
     if (!part.guessed.empty()) {
-        generation.count_guesses(part.guessed.size(), right);
-        memory_.drop_from(sequence, memory_.at(sequence).position_after(memory_.at(sequence).size()));
+        generation.count_guesses(part.guessed.size(), part.right);
+        memory_.end_guess(sequence, part.right == part.guessed.size());
     }
 }
 
@@ -259,10 +264,7 @@ void Scheduler::sample_with(const Part & part, int index) {
     try {
         float * logits = decoder_.logits(index);
         if (logits == nullptr || std::isnan(logits[0])) {
-            memory_.clear();  // who runs beside it computes anew
-            for (auto & run : roster_.running()) {
-                run->rows_done = 0;
-            }
+            forget_all();
             throw Error("DECODE_FAILED", "The model computed no numbers (NaN). Its file may be damaged: download it "
                                          "again, or try `flashAttention: 'off'` and `cacheType: 'f32'`.");
         }
@@ -338,6 +340,7 @@ void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
         memory_.end_batch(run.sequence);
         run.generation->reached(index + 1, false);
         run.generation->rows_used(index);
+        guesses_.learn_picture(run, index, static_cast<int>(end - begin) - 1);
         keep_prompt(run);
     }
 }
@@ -370,6 +373,14 @@ void Scheduler::make_room() {
     roster_.running().front()->generation->fail(Error("CONTEXT_OVERFLOW",
                                                       "The context is full. Use a larger `contextSize`, a shorter "
                                                       "prompt, or a lower `maxPixels`."));
+}
+
+// Who runs computes anew.
+void Scheduler::forget_all() {
+    memory_.clear();
+    for (const auto & run : roster_.running()) {
+        run->rows_done = 0;
+    }
 }
 
 std::function<bool()> Scheduler::unwanted(const std::vector<Part> & parts) const {

@@ -6,7 +6,9 @@
 #include "decoder.h"
 #include "encoder.h"
 #include "engine_stats.h"
+#include "guesses.h"
 #include "kv_memory.h"
+#include "part.h"
 #include "picture_requests.h"
 #include "request_queue.h"
 #include "roster.h"
@@ -32,29 +34,21 @@ class Scheduler {
     void finish();
 
   private:
-    // Items [begin, end) of one answer, as part of a step.
-    struct Part {
-        Running * run;
-        size_t begin;
-        size_t end;
-        std::vector<int32_t> guessed = {};  // tokens that may follow
-        int logits = -1;                    // index in the batch; those of the guessed tokens follow
-    };
     std::vector<Part> plan();
     void keep_one_adapter_set(std::vector<Part> & parts) const;
-    void speculate(std::vector<Part> & parts, int room) const;
-    bool prompt_done(const Running & run) const;
     bool generates(const Running & run) const;
     std::vector<Running *> prompts();
     size_t text_end(const Running & run, size_t begin, int most) const;
     bool compute(std::vector<Part> parts);
-    void keep(const std::vector<Part> & parts, double ms);
-    void sample(const Part & part);
+    void keep(std::vector<Part> & parts, double ms);
+    void drop(const std::vector<Part> & parts);
+    void sample(Part & part);
     void sample_with(const Part & part, int index);
     bool compute_picture();
     void keep_prompt(const Running & run);
     void compute_rows(Running & run, const std::vector<float> & rows);
     void make_room();
+    void forget_all();
     void tell();
 
     std::function<bool()> unwanted(const std::vector<Part> & parts) const;
@@ -68,6 +62,7 @@ class Scheduler {
     const std::function<bool()> stopping_;
     KvMemory memory_;
     Roster roster_;
+    Guesses guesses_;
     PictureRequests pictures_;
     StateRequests states_;
     StepBudget budget_;

@@ -290,6 +290,21 @@ TEST(guessed_tokens_change_nothing_in_the_text) {
     CHECK(running.events.tokens(5) == quiet.events.tokens(5));
 }
 
+TEST(an_answer_ends_where_it_does_among_guesses_that_were_right) {
+    GenerateParams generate = prompt(text(20, 1), 100);
+    std::vector<int32_t> forced(30, 9);
+    forced.push_back(77);
+    generate.sampling.thought = {0, 250, forced};
+    generate.stop_tokens = {77};
+    generate.speculate = 8;
+    Running running;
+    running.submit(1, generate);
+    running.events.wait<End>(1);
+    CHECK(running.events.get<End>(1).accepted_tokens > 10);
+    CHECK_EQ(running.events.get<End>(1).reason, "stop");
+    CHECK(running.events.tokens(1) == forced);
+}
+
 TEST(guesses_take_no_room_from_others) {
     Running running;
     for (const int64_t id : {1, 2, 3}) {  // 540 cells of 512

@@ -45,6 +45,7 @@ const good: Record<string, (value: unknown) => boolean> = {
   maxQueue: (value) => value === 7,
   stepMs: (value) => value === 7,
   deterministic: (value) => value === true,
+  mtp: (value) => value === true,
   batchSize: (value) => value === 7,
   minPixels: (value) => value === 7,
   maxPixels: (value) => value === 7,

@@ -41,6 +41,7 @@ export const bare = {
   batchSize: 64,
   parallel: 4,
   deterministic: false,
+  mtp: false,
   stepMs: 100,
   cacheBytes: 0,
   cacheDir: '',

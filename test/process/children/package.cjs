@@ -28,6 +28,7 @@ module.exports = {
     encoderPrecision: 'auto',
     parallel: 4,
     deterministic: false,
+    mtp: false,
     stepMs: 100,
     cacheBytes: 0,
     cacheDir: '',
