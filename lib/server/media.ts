@@ -68,7 +68,7 @@ export class MediaGate {
     const scheme =
       typeof value === 'string' ? /^(data|https?|file):/i.exec(value)?.[1]?.toLowerCase() : undefined
     if (typeof value !== 'string' || scheme === undefined)
-      throw badValue(path, `Expected \`${path}\` to be a data:, http: or https: URL.`)
+      throw badValue(path, `Expected \`${path}\` to be a data:, http: or https: URL of a picture or a video.`)
     return scheme === 'file' ? this.#file(value, path) : value
   }
 

@@ -4,8 +4,15 @@ import { adaptersOf } from './adapters'
 import type { Service } from './service'
 
 export function addModels(app: Hono, service: Service): void {
+  const { modelName: names } = service.settings
   app.get('/v1/models', (c) =>
-    c.json({ object: 'list', data: service.settings.modelName.map((name) => modelOf(service, name)) }),
+    c.json({
+      object: 'list',
+      data: names.map((name) => modelOf(service, name)),
+      has_more: false,
+      first_id: names[0],
+      last_id: names.at(-1),
+    }),
   )
   app.get('/v1/models/:name{.+}', (c) => {
     const name = c.req.param('name')
@@ -14,7 +21,7 @@ export function addModels(app: Hono, service: Service): void {
   })
 }
 
-/** OpenAI's fields, then those that a client needs to show pictures and boxes. */
+/** The fields of OpenAI and of Anthropic, then those that a client needs to show pictures and boxes. */
 function modelOf({ model, created }: Service, id: string) {
   const { generation, generationName, contextSize, parameters, encoder, image } = model.info
   return {
@@ -22,6 +29,9 @@ function modelOf({ model, created }: Service, id: string) {
     object: 'model',
     created,
     owned_by: 'qwenvl-native',
+    type: 'model',
+    display_name: id,
+    created_at: new Date(created * 1000).toISOString(),
     generation,
     generation_name: generationName,
     context_size: contextSize,

@@ -5,6 +5,8 @@ import type { Answer } from './answer'
 import type { ServerEvent } from './events'
 import type { NamedLogprob } from './logprobs'
 
+/** 'incomplete': cut off by a limit. */
+type Status = 'in_progress' | 'completed' | 'incomplete'
 type Kind = 'reasoning' | 'message' | 'function_call'
 
 /** An item while it is written. */
@@ -25,15 +27,22 @@ function newItem(kind: Kind, call = { id: '', name: '' }, text = '', logprobs: N
 }
 
 /** The items of an answer. */
-export function outputOf({ text, reasoning, calls }: Answer, logprobs: NamedLogprob[]): object[] {
-  return [
+export function outputOf(answer: Answer, logprobs: NamedLogprob[]): object[] {
+  const { text, reasoning, calls } = answer
+  const items = [
     ...(reasoning === '' ? [] : [newItem('reasoning', undefined, reasoning)]),
     ...(text === '' && calls.length > 0 ? [] : [newItem('message', undefined, text, logprobs)]),
     ...calls.map(({ id, name, arguments: json }) => newItem('function_call', { id, name }, json)),
-  ].map((item) => written(item, 'completed'))
+  ]
+  return items.map((item) => written(item, item === items.at(-1) ? lastStatus(answer) : 'completed'))
 }
 
-function written(item: Item, status: 'in_progress' | 'completed') {
+/** Of the last item: a limit cut it off, or nothing did. */
+function lastStatus({ finishReason }: Pick<Answer, 'finishReason'>): Status {
+  return finishReason === 'length' ? 'incomplete' : 'completed'
+}
+
+function written(item: Item, status: Status) {
   const { kind, id, call, text } = item
   switch (kind) {
     case 'reasoning':
@@ -80,9 +89,9 @@ export class OutputEvents {
   }
 
   /** An answer of nothing is an empty message. */
-  *end(): Generator<ServerEvent, void, undefined> {
+  *end(answer: Answer): Generator<ServerEvent, void, undefined> {
     if (!this.#open && this.items.length === 0) yield* this.#begin(newItem('message'))
-    yield* this.#finish()
+    yield* this.#finish(lastStatus(answer))
   }
 
   *#begin(item: Item): Generator<ServerEvent, void, undefined> {
@@ -103,7 +112,7 @@ export class OutputEvents {
     yield { type: `response.${streams[item.kind]}.delta`, ...this.#place(item), delta, ...more }
   }
 
-  *#finish(): Generator<ServerEvent, void, undefined> {
+  *#finish(status: Status = 'completed'): Generator<ServerEvent, void, undefined> {
     const item = this.#open
     if (!item) return
     this.#open = undefined
@@ -117,7 +126,7 @@ export class OutputEvents {
     yield { type: `response.${streams[kind]}.done`, ...this.#place(item), ...whole }
     if (kind !== 'function_call')
       yield { type: 'response.content_part.done', ...this.#place(item), part: contentPart(item) }
-    const done = written(item, 'completed')
+    const done = written(item, status)
     yield { type: 'response.output_item.done', output_index: this.items.length, item: done }
     this.items.push(done)
   }

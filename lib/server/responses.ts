@@ -208,7 +208,7 @@ async function* frames(
     yield frame({ type: 'response.failed', response })
     return
   }
-  for (const event of output.end()) yield frame(event)
+  for (const event of output.end(answer)) yield frame(event)
   const response = head.response(answer, output.items)
   const type = response.status === 'completed' ? 'response.completed' : 'response.incomplete'
   yield frame({ type, response })

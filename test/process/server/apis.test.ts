@@ -123,6 +123,7 @@ describe('/v1/responses', () => {
       object: 'response',
       status: 'incomplete',
       incomplete_details: { reason: 'max_output_tokens' },
+      output: [{ type: 'message', status: 'incomplete' }],
       usage: { output_tokens: 8 },
     })
     expect(whole.output_text).not.toBe('')
@@ -132,6 +133,7 @@ describe('/v1/responses', () => {
     for await (const event of stream) events.push(event)
     const final = await stream.finalResponse()
     expect(final.output_text).toBe(whole.output_text)
+    expect(final.output).toMatchObject([{ type: 'message', status: 'incomplete' }])
     expect(final.usage?.total_tokens).toBe(whole.usage?.total_tokens)
     expect(events.map(({ sequence_number: number }) => number)).toEqual(events.map((_, index) => index))
     expect(events.map(({ type }) => type).filter((type) => !type.endsWith('.delta'))).toEqual([
@@ -169,7 +171,7 @@ describe('/v1/responses', () => {
     const request = { ...short, max_output_tokens: 200, tools: [tool], tool_choice: 'required' as const }
     const called = await openai.responses.create(request)
     const [call] = called.output
-    expect(call).toMatchObject({ type: 'function_call', name: 'paint' })
+    expect(call).toMatchObject({ type: 'function_call', name: 'paint', status: 'completed' })
     const streamed = await openai.responses.stream(request).finalResponse()
     expect(streamed.output).toMatchObject([{ type: 'function_call', name: 'paint' }])
 
@@ -281,6 +283,13 @@ describe('/v1/embeddings', () => {
       param: 'input[0]',
     })
   })
+})
+
+test("/v1/models also has the form of Anthropic's client", async () => {
+  const page = await anthropic.models.list()
+  expect(page.data).toMatchObject([{ type: 'model', id: 'tiny', display_name: 'tiny' }])
+  expect(page.hasNextPage()).toBe(false)
+  expect(Date.parse((await anthropic.models.retrieve('tiny')).created_at)).toBeGreaterThan(1.7e12)
 })
 
 test('/tokenize and /detokenize', async () => {
