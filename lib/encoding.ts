@@ -146,7 +146,7 @@ function encode(
       if (event.type === 'embedding') resolve(event.data)
       if (event.type === 'error') reject(fromNative(event))
       if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after an embedding
-      if (event.type === 'end' || event.type === 'error') forget()
+      forget() // whichever it is, nothing is left to stop
     })
     const forget = whenAborted(signal, request.cancel)
   })

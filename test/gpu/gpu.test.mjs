@@ -21,6 +21,14 @@ const skip = gpu() ? false : 'there is no GPU, or the build has no backend for i
 const ffmpeg = spawnSync('ffprobe', ['-version']).status === 0
 const greedy = { temperature: 0, ignoreEos: true, maxTokens: 24 }
 
+/** A grey square. */
+const plain = (side) => ({
+  data: new Uint8Array(side * side * 3).fill(128),
+  width: side,
+  height: side,
+  channels: 3,
+})
+
 describe('the built-in model on a GPU', { skip }, () => {
   let vl
   before(async () => (vl = await QwenVL.load()))
@@ -126,6 +134,20 @@ describe('an engine on a GPU', { skip }, () => {
     await vl.dispose()
     context.diagnostic(`${tokens} parts of the text came meanwhile`)
     assert.ok(tokens > 3)
+  })
+
+  // A text's step is recorded as a CUDA graph while buffers of the encoder grow and shrink.
+  test('pictures of many sizes beside texts that begin and end', async () => {
+    const vl = await QwenVL.load(pair('qwen2.5vl'))
+    const ask = (round) =>
+      vl.chat(`Round ${round}: ${'why '.repeat(round % 13)}?`, { ...greedy, maxTokens: 1 + (round % 9) })
+    const see = (round) => vl.embedImage(image(plain(28 * (2 + ((round * 7) % 31))), { cache: 'none' }))
+    for (let round = 0; round < 400; round += 4) {
+      const rounds = [round, round + 1, round + 2, round + 3]
+      const answers = await Promise.all([...rounds.map(ask), ...rounds.map(see)])
+      assert.ok(answers.slice(0, 4).every(({ tokens }, index) => tokens.length === 1 + (rounds[index] % 9)))
+    }
+    await vl.dispose()
   })
 
   test('gives its memory back', async () => {
