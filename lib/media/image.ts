@@ -236,6 +236,8 @@ const foreign: ReadonlyArray<readonly [name: string, offset: number, text: strin
   ['JPEG XL', 4, 'JXL '],
   ['JPEG 2000', 4, 'jP  '],
   ['a video', 4, 'ftyp'],
+  ['a video', 0, '\x1aE\xdf\xa3'],
+  ['a video', 8, 'AVI '],
   ['a web page', 0, '<!doctype html'],
   ['a web page', 0, '<html'],
 ]
@@ -245,8 +247,10 @@ function unreadable(source: ImageSource, input: Buffer | undefined, cause: unkno
   const start = input?.toString('latin1', 0, 32).toLowerCase() ?? ''
   const format = foreign.find(([, offset, text]) => start.startsWith(text.toLowerCase(), offset))?.[0]
   const [reason = ''] = message.replace(/^Input buffer /, '').split('\n')
+  const fix =
+    format === 'a video' ? 'Show it as one: `video()`, --video of a command' : `Convert it to ${formats}`
   const what = format
-    ? `is ${format}, which cannot be read. Convert it to ${formats}`
+    ? `is ${format}, which cannot be read as a picture. ${fix}`
     : /unsupported image format/.test(message)
       ? `is no picture in a known format, or only the beginning of one. Pass ${formats}`
       : `is damaged or incomplete (${reason}). Save, copy or download it again`

@@ -61,7 +61,18 @@ describe('decodeImage refuses', () => {
   ])('%s by its name', async (format, bytes) => {
     await expect(decodeImage(bytes)).rejects.toMatchObject({
       ...corrupt,
-      message: expect.stringContaining(`is ${format}, which cannot be read. Convert it`),
+      message: expect.stringContaining(`is ${format}, which cannot be read as a picture. Convert it`),
+    })
+  })
+
+  it.each([
+    ['MP4', Buffer.from('\0\0\0\x20ftypisom\0\0\x02\0')],
+    ['Matroska', Buffer.from('\x1aE\xdf\xa3\x01\0', 'latin1')],
+    ['AVI', Buffer.from('RIFF\x10\0\0\0AVI LIST')],
+  ])('a video as one: %s', async (_, bytes) => {
+    await expect(decodeImage(bytes)).rejects.toMatchObject({
+      ...corrupt,
+      message: expect.stringMatching(/is a video.*Show it as one: `video\(\)`, --video of a command/),
     })
   })
 
