@@ -227,7 +227,9 @@ TEST(six_bit_weights_are_multiplied_as_by_upstream) {
 
 TEST(rows_that_are_computed_together_are_those_computed_alone) {
     qvl::load_backends(fs::current_path().string());
-    for (const ggml_type type : {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K, GGML_TYPE_Q8_0}) {
+    for (const ggml_type type :
+         {GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K, GGML_TYPE_Q8_0, GGML_TYPE_IQ4_NL, GGML_TYPE_MXFP4}) {
+        CHECK(cosine(product(type, true, 37), product(type, false, 37)) > 0.999999);
         for (const bool fastest : {false, true}) {
             const std::vector<float> all = product(type, fastest, 37);
             for (int64_t rows = 1; rows < 37; rows++) {
