@@ -253,7 +253,7 @@ function withModel(command: Command): Command {
     .addOption(
       new Option(
         '--reference <name>',
-        'whose sizes pictures and videos get (default: transformers for pictures, qwen-vl-utils for videos)',
+        'whose sizes and pixels pictures and videos get (default: a mix of the two, docs/parity.md)',
       ).choices(['transformers', 'qwen-vl-utils']),
     )
     .option('--lora <file>', 'LoRA adapter, or file=scale; may be given several times', collect, [])
