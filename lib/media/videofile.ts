@@ -164,7 +164,7 @@ async function probe(path: string, args: readonly string[], options: FfmpegOptio
   try {
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) chunks.push(chunk)
     const { code, complaint } = await child.ended
-    if (code !== 0) throw corrupt(path, 'it is no video that ffmpeg knows', { log: complaint })
+    if (code !== 0) throw corrupt(path, unknown, { log: complaint })
     // Matroska has no number of frames to compare with.
     if (complaint.includes('ended prematurely')) throw corrupt(path, 'it is cut off', { log: complaint })
     return Buffer.concat(chunks).toString('utf8')
@@ -172,6 +172,9 @@ async function probe(path: string, args: readonly string[], options: FfmpegOptio
     child.kill()
   }
 }
+
+const unknown =
+  'it is no video that ffmpeg knows (a picture is shown as one: `image()`, --image of a command)'
 
 interface Running {
   readonly stdout: Readable

@@ -116,7 +116,7 @@ describe('refused:', () => {
     ['an empty file', () => file('empty.mp4', ''), 'VIDEO_CORRUPT', 'no video that ffmpeg knows'],
     ['a text', () => file('text.mp4', 'hello'), 'VIDEO_CORRUPT', 'no video that ffmpeg knows'],
     ['half a file', () => file('half.mp4', half), 'VIDEO_CORRUPT', 'no video that ffmpeg knows'],
-    ['a picture', () => picture('scene.png'), 'VIDEO_CORRUPT', 'no video that ffmpeg knows'],
+    ['a picture', () => picture('scene.png'), 'VIDEO_CORRUPT', '`image()`'],
     // It would have ffmpeg read another file.
     ['a playlist', () => file('list.m3u8', playlist), 'VIDEO_CORRUPT', 'no video that ffmpeg knows'],
     [
