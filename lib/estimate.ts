@@ -5,6 +5,7 @@ import type { Device, GgufHeader } from './engine/binding'
 import { initializedAddon } from './engine/engine'
 import { recogniseGeneration } from './generations'
 import type { Generation, GenerationId } from './generations'
+import { defaultParallel } from './load'
 import { imageLayout } from './media/geometry'
 import type { Size } from './media/geometry'
 import { candidateFiles } from './models/candidates'
@@ -63,7 +64,7 @@ export async function estimate(
   const parts = {
     weights: bytesOf(files.filter((file) => !isProjector(file))),
     projector: bytesOf(files.filter(isProjector)),
-    context: contextBytes(model, generation, contextSize, checked.cacheType ?? 'f16'),
+    context: contextBytes(model, generation, contextSize, checked),
     compute: computeBytes(model, generation, contextSize, checked),
     picture: seen?.bytes ?? 0,
   }
@@ -80,12 +81,12 @@ export async function estimate(
   }
 }
 
-/** KV cells of the layers with attention; the other layers of a hybrid model keep one state, in 32 bits. */
+/** KV cells of the layers with attention; the other layers of a hybrid model keep a state for each answer, in 32 bits. */
 function contextBytes(
   header: GgufHeader,
   generation: Generation,
   contextSize: number,
-  type: keyof typeof elementBytes,
+  { cacheType = 'f16', parallel = defaultParallel, mtp = false }: LoadOptions,
 ): number {
   const number = numbers(header, generation.architecture)
   const heads = number('attention.head_count')
@@ -93,12 +94,15 @@ function contextBytes(
   const row =
     number('attention.head_count_kv', heads) *
     (number('attention.key_length', headSize) + number('attention.value_length', headSize))
-  const layers = number('block_count') - number('nextn_predict_layers')
+  const guessing = number('nextn_predict_layers')
+  const head = mtp ? guessing : 0
+  const layers = number('block_count') - guessing
   const attending = generation.hybrid ? Math.floor(layers / number('full_attention_interval', 4)) : layers
   const [inner, width] = [number('ssm.inner_size'), number('ssm.state_size')]
   const convolved = (number('ssm.conv_kernel', 1) - 1) * (inner + 2 * number('ssm.group_count') * width)
   const states = generation.hybrid ? (layers - attending) * (convolved + inner * width) * 4 : 0
-  return attending * contextSize * row * elementBytes[type] + states
+  const kept = parallel * (head > 0 ? 2 : 1) // one before a guess, one behind it
+  return (attending + head) * contextSize * row * elementBytes[cacheType] + kept * states
 }
 
 /** The largest step's logits dominate; without flash attention its scores come to them. */

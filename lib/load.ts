@@ -5,7 +5,7 @@ import { findPadToken } from './conversation'
 import { affordablePixels, encoderShape, freeMemory } from './cost'
 import { usualContext, withDeclared } from './declared'
 import type { GgufHeader } from './engine/binding'
-import { Engine, initializedAddon } from './engine/engine'
+import { Engine, initializedAddon, inspectGguf } from './engine/engine'
 import type { EngineWarning } from './engine/engine'
 import { throwIfAborted } from './errors'
 import { imagePad, recogniseGeneration, stopTexts } from './generations'
@@ -43,7 +43,7 @@ export async function loadAnswerer(checked: LoadOptions): Promise<Answerer> {
   throwIfAborted(signal)
   const { model, mmproj } = await localFiles(checked)
   const header = await inspectNamed(model)
-  const projector = mmproj === undefined ? undefined : await inspectNamed(mmproj)
+  const projector = mmproj === undefined ? undefined : await inspectGguf(mmproj)
   const generation = withDeclared(recogniseGeneration(header, projector), checked, header, projector)
   checkModelNumbers(header, generation)
   if (projector) checkProjectorTensors(projector, generation)

@@ -12,6 +12,9 @@ Bridge::Bridge(Napi::Env env, const Napi::Function & listener, Receiver receiver
 void Bridge::push(EngineEvent event) {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
+        if (dropping_) {
+            return;
+        }
         events_.push_back(std::move(event));
         if (std::exchange(wake_pending_, true)) {
             return;
@@ -53,9 +56,14 @@ void Bridge::set_active(Napi::Env env, int active) {
 }
 
 void Bridge::close() {
-    const std::lock_guard<std::mutex> lock(waking_);
-    closed_ = true;
-    waker_.Abort();
+    {
+        const std::lock_guard<std::mutex> lock(waking_);
+        closed_ = true;
+        waker_.Abort();
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    dropping_ = true;
+    events_.clear();
 }
 
 }  // namespace qvl

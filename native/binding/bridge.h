@@ -38,6 +38,7 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
     std::mutex mutex_;
     std::vector<EngineEvent> events_;
     bool wake_pending_ = false;
+    bool dropping_ = false;  // after close()
     // Not held by drain(): the JavaScript thread, once woken, would wait for the thread that woke it.
     std::mutex waking_;
     bool closed_ = false;  // under waking_

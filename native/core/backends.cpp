@@ -38,7 +38,8 @@ void initialise(const std::string & folder) {
     capture_logs();
     // ggml_abort ends the process whatever we do: say what happened instead of forking a debugger (it can hang).
     ggml_set_abort_callback([](const char * message) {
-        std::fprintf(stderr, "qwenvl-native: fatal: %s\n%s\n", message, last_log().c_str());
+        const std::string log = last_log();
+        std::fprintf(stderr, "qwenvl-native: fatal: %s\n%s%s", message, log.c_str(), log.empty() ? "" : "\n");
     });
 #ifdef QWENVL_DYNAMIC_BACKENDS
     LogTail tail;

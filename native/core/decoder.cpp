@@ -63,7 +63,8 @@ Decoder::Decoder(const EngineParams & params, std::shared_ptr<const Model> model
     options.n_seq_max =
         model_->has_head() ? std::min(2 * parallel, static_cast<uint32_t>(llama_max_parallel_sequences())) : parallel;
     options.kv_unified = !params.deterministic;
-    options.n_outputs_max = static_cast<uint32_t>(params.parallel + kMostGuesses);
+    // llama.cpp ends the process if it is less than n_seq_max.
+    options.n_outputs_max = std::max(options.n_seq_max, parallel + static_cast<uint32_t>(kMostGuesses));
     options.n_threads = threads;
     options.n_threads_batch = threads;
     options.type_k = cache_type(params.cache_type);

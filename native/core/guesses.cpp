@@ -7,7 +7,8 @@ namespace qvl {
 bool Guesses::prompt_done(const Running & run) const {
     const size_t done = memory_.at(run.sequence).size();
     const size_t left = run.generation->items().size() - done;
-    const size_t most = head_ != nullptr && done >= run.generation->prompt_size() ? 1 + Decoder::kMostGuesses : 1;
+    // A wrong guess takes back what was right in its step, which may have begun with as much.
+    const size_t most = head_ != nullptr && done >= run.generation->prompt_size() ? 2 * (1 + Decoder::kMostGuesses) : 1;
     return run.generation->started() && left > 0 && left <= most;
 }
 

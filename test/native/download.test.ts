@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DownloadError, InvalidArgumentError, QwenVL, UnsupportedModelError, image, user } from '../../lib'
 import { expectError, temporaryFolder } from '../support/errors'
-import { fixtureIds, pair, picture, small } from '../support/fixtures'
+import { fixtureIds, goldenRoot, pair, picture, small } from '../support/fixtures'
 import { startHub } from '../support/hub'
 import type { FakeHub } from '../support/hub'
 import { greedy } from '../support/model'
@@ -149,6 +149,21 @@ describe('QwenVL.estimate', () => {
     })
     expect(huge.fits).toBe(huge.memory.total <= huge.available)
     expect(huge.fits).toBe(false)
+  })
+
+  test('counts a state for each answer of a hybrid model, and twice as many for the head that guesses', async () => {
+    const context = async (options: object) => {
+      const head = join(goldenRoot, 'qwen3.5/model-mtp-f32.gguf')
+      return (await QwenVL.estimate({ model: head, contextSize: 1024, ...options })).memory.context
+    }
+    const state = (await context({ parallel: 2 })) - (await context({ parallel: 1 }))
+    expect(state).toBeGreaterThan(0)
+    expect((await context({ parallel: 2, mtp: true })) - (await context({ parallel: 1, mtp: true }))).toBe(
+      2 * state,
+    )
+    expect(await context({ parallel: 1, mtp: true })).toBeGreaterThan(
+      (await context({ parallel: 1 })) + state,
+    )
   })
 
   test('of a text model alone has no picture', async () => {

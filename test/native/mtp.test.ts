@@ -56,6 +56,13 @@ async function expectSame(
   return answer
 }
 
+test.each([17, 130])('%i answers at a time', async (parallel) => {
+  await using many = await load({ mtp: true, parallel, contextSize: 1024 })
+  const ask = (n: number) => many.chat(`${n}?`, { ...greedy, maxTokens: 4, speculate: 3 })
+  const answers = await Promise.all(Array.from({ length: parallel }, (_, n) => ask(n)))
+  for (const { usage } of answers) expect(usage.completionTokens).toBe(4)
+})
+
 test('a model says whether it guesses with a head', async () => {
   expect([vl.info.mtp, plain.info.mtp]).toEqual([true, false])
   await using without = await QwenVL.load({ ...pair('qwen3.5'), contextSize: 512, threads: 1, mtp: true })

@@ -24,7 +24,7 @@ export function picture(name: string): string {
   return join(root, 'test', 'fixtures', 'images', name)
 }
 
-/** What makes a tiny model quick and its numbers exact; on a GPU (`npm run test:gpu`) they are less so. */
+/** What makes a tiny model quick and its numbers exact; on a GPU (`QWENVL_TEST_GPU=1 npx jest test/native`) they are less so. */
 export const small = {
   contextSize: 512,
   threads: 1,
