@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { LlamaServer, imageUrl } from './llama-server.mjs'
@@ -84,7 +85,10 @@ function both(measure) {
       const theirs = await LlamaServer.start(args, { gpu, peers })
       try {
         for (let round = -1; round < rounds; round++) {
-          const [one, other] = [await measure(ours, round), await measure(theirs, round)]
+          // The threads of llama-server spin for some 100 ms after an answer.
+          await pause(1000)
+          const one = await measure(ours, round)
+          const other = await measure(theirs, round)
           if (round < 0) continue
           values.ours.push(one)
           values.theirs.push(other)
