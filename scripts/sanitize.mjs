@@ -15,9 +15,11 @@ import { parseArgs } from 'node:util'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const suppressions = join(root, 'test/sanitizers')
-const address = 'detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1'
+// A test asks for terabytes and wants to be refused, not ended.
+const refusing = 'allocator_may_return_null=1'
+const address = `detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:${refusing}`
 const undefinedBehaviour = 'halt_on_error=1:print_stacktrace=1'
-const thread = 'halt_on_error=1:second_deadlock_stack=1'
+const thread = `halt_on_error=1:second_deadlock_stack=1:${refusing}`
 
 /**
  * What is compiled in, the runtime that has to be loaded before Node (which is not instrumented), and the environment of
