@@ -12,10 +12,10 @@ import { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
-import { LlamaServer, imageUrl } from './llama-server.mjs'
+import { imageUrl } from './llama-server.mjs'
 import { machine, median, printTable } from './measure.mjs'
 import { comparison, wantedRows } from './options.mjs'
-import { greedy, withOurs } from './sides.mjs'
+import { greedy, withOurs, withServer } from './sides.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const options = comparison()
@@ -80,10 +80,7 @@ function both(measure) {
     const values = { ours: [], theirs: [] }
     const ours = await startOurs()
     try {
-      const { threads, model, mmproj, gpu, peers } = options
-      const args = ['-m', model, '--mmproj', mmproj, '-c', contextSize, '-t', threads, '-np', clients]
-      const theirs = await LlamaServer.start(args, { gpu, peers })
-      try {
+      await withServer({ ...options, contextSize }, ['-np', clients], async (theirs) => {
         for (let round = -1; round < rounds; round++) {
           // The threads of llama-server spin for some 100 ms after an answer.
           await pause(1000)
@@ -93,9 +90,7 @@ function both(measure) {
           values.ours.push(one)
           values.theirs.push(other)
         }
-      } finally {
-        await theirs.stop()
-      }
+      })
     } finally {
       await ours.stop()
     }

@@ -4,19 +4,8 @@ import { QwenVLError } from '../errors'
 /** Options of the API that have a flag: an error then names the flag. */
 const flags = ['model', 'mmproj', 'contextSize', 'threads', 'gpuLayers', 'minPixels', 'maxPixels'].concat(
   ['maxTokens', 'temperature', 'seed'], // of `ask`
-  [
-    'host',
-    'port',
-    'apiKey',
-    'withoutKey',
-    'modelName',
-    'fileRoot',
-    'corsOrigin',
-    'maxBodyBytes',
-    'maxMedia',
-    'bodyTimeoutMs',
-  ],
-  ['rateLimit', 'timeoutMs', 'graceMs', 'parallel', 'maxQueue', 'cacheDir'], // of `serve`
+  ['host', 'port', 'apiKey', 'withoutKey', 'modelName', 'fileRoot', 'corsOrigin', 'maxBodyBytes', 'maxMedia'],
+  ['bodyTimeoutMs', 'rateLimit', 'timeoutMs', 'graceMs', 'parallel', 'maxQueue', 'cacheDir'], // of `serve`
 )
 
 /** One line: `error: …`. */

@@ -12,7 +12,7 @@ Bridge::Bridge(Napi::Env env, const Napi::Function & listener, Receiver receiver
 void Bridge::push(EngineEvent event) {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (dropping_) {
+        if (closed_) {
             return;
         }
         events_.push_back(std::move(event));
@@ -62,7 +62,6 @@ void Bridge::close() {
         waker_.Abort();
     }
     const std::lock_guard<std::mutex> lock(mutex_);
-    dropping_ = true;
     events_.clear();
 }
 

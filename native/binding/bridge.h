@@ -5,6 +5,7 @@
 #include "event.h"
 #include "napi_setup.h"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -38,10 +39,9 @@ class Bridge : public std::enable_shared_from_this<Bridge> {
     std::mutex mutex_;
     std::vector<EngineEvent> events_;
     bool wake_pending_ = false;
-    bool dropping_ = false;  // after close()
     // Not held by drain(): the JavaScript thread, once woken, would wait for the thread that woke it.
     std::mutex waking_;
-    bool closed_ = false;  // under waking_
+    std::atomic<bool> closed_{false};
     bool referenced_ = false;
     Receiver receiver_;
     Waker waker_;
