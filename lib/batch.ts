@@ -91,36 +91,56 @@ export class Batch<Value = unknown> implements AsyncIterable<BatchItem<Value>>, 
     const source = iteratorOf(this.#entries)
     const unread: Array<{ item?: BatchItem<Value> }> = []
     const running = new Set<Promise<void>>()
+    let wake: () => void = () => undefined
     const begin = (index: number, entry: BatchEntry) => {
       const place: (typeof unread)[number] = {}
       unread.push(place)
       const work = this.#answer(index, entry, rest.signal).then((item) => {
         place.item = item
         running.delete(work)
+        wake()
       })
       running.add(work)
     }
     let [count, ended] = [0, false]
+    const hasPlace = () => running.size < this.#concurrency && unread.length < mostUnread * this.#concurrency
+    const fill = async () => {
+      while (!ended && hasPlace() && !rest.signal.aborted) {
+        const next = await source.next()
+        if (next.done) ended = true
+        else if (!rest.signal.aborted) begin(count++, next.value)
+      }
+    }
+    // The conversations may be long in coming: answers do not wait for the next one.
+    let filling: Promise<void> | undefined
+    let failure: { readonly error: unknown } | undefined
     try {
       for (;;) {
         throwIfAborted(rest.signal)
-        while (!ended && running.size < this.#concurrency && unread.length < mostUnread * this.#concurrency) {
-          const next = await abortable(Promise.resolve(source.next()), rest.signal)
-          if (next.done) ended = true
-          else begin(count++, next.value)
-        }
+        if (failure) throw failure.error
+        if (!ended && hasPlace())
+          filling ??= fill()
+            .catch((error: unknown) => {
+              failure = { error }
+              ended = true
+            })
+            .finally(() => {
+              filling = undefined
+              wake()
+            })
         const [first] = unread
-        if (!first) return undefined
-        if (first.item) {
+        if (first?.item) {
           unread.shift()
           yield first.item
-        } else await Promise.race(running)
+        } else if (first ?? filling) {
+          await abortable(new Promise<void>((resolve) => (wake = resolve)), rest.signal)
+        } else return undefined
       }
     } finally {
       forget()
       rest.abort()
       await Promise.all(running)
-      if (!ended) await source.return?.()
+      if (!ended) await leave(source, filling !== undefined)
     }
   }
 
@@ -133,6 +153,13 @@ export class Batch<Value = unknown> implements AsyncIterable<BatchItem<Value>>, 
       return { index, error: error as Error }
     }
   }
+}
+
+/** Nothing more is taken. `asked`: for one more, which may never come; it is not waited for. */
+async function leave(source: Iterator<unknown> | AsyncIterator<unknown>, asked: boolean): Promise<void> {
+  const left = Promise.resolve(source.return?.())
+  if (asked) left.catch(() => undefined)
+  else await left
 }
 
 function hasOptions(entry: BatchEntry): entry is Exclude<BatchEntry, MessagesInput> {

@@ -6,7 +6,7 @@
  * media, 64 bits; the JSON; the bytes of media, one after the other; SHA-256 of all that; what the engine appended. In the
  * JSON an array stands as the place of its bytes.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -102,7 +102,7 @@ export async function writeChatFile(
   header.writeUInt32LE(version, magic.length)
   header.writeUInt32LE(json.length, magic.length + 4)
   header.writeBigUInt64LE(BigInt(offset), magic.length + 8)
-  const temporary = `${path}.${process.pid}.new`
+  const temporary = `${path}.${randomUUID()}.new` // several may save to one place at a time
   try {
     const handle = await open(temporary, 'w')
     try {

@@ -275,7 +275,7 @@ export class Engine {
     const listener = this.#requests.get(event.request)
     if (event.type === 'end' || event.type === 'error') {
       this.#requests.delete(event.request)
-      if (this.#requests.size === 0) busy.delete(this.#native.id)
+      if (this.#requests.size === 0 && !this.#disposed) busy.delete(this.#native.id) // else until it is closed
     }
     listener?.(event)
   }

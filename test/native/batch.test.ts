@@ -91,6 +91,26 @@ function endless() {
   return { state, conversations: conversations() }
 }
 
+/** One conversation, and then none for as long as the test lasts. */
+async function* neverNext() {
+  yield 'Hello'
+  await new Promise(() => undefined)
+}
+
+test('what is answered does not wait for the next conversation', async () => {
+  for await (const { index, result } of vl.batch(neverNext(), { ...greedy, concurrency: 2 })) {
+    expect([index, result?.tokens.length]).toEqual([0, 16])
+    break // which does not wait either
+  }
+  const signal = AbortSignal.timeout(100)
+  await expectError(async () => vl.batch(neverNext(), { ...greedy, signal }), {
+    type: AbortError,
+    code: 'ABORTED',
+    says: [],
+  })
+  expect(vl.stats().requests.active).toBe(0)
+})
+
 test('leaving the loop ends the rest; nothing more is taken', async () => {
   const { state, conversations } = endless()
   const seen: number[] = []

@@ -131,6 +131,14 @@ describe('save() and loadChat()', () => {
     expect(readdirSync(folder.path).filter((name) => name.endsWith('.new'))).toEqual([])
   })
 
+  test('several at once to one place leave one of them whole', async () => {
+    const [chat, other] = [await someChat(), vl.createChat({ ...greedy, system: 'Another.' })]
+    const file = newFile()
+    await Promise.all([chat.save(file), other.save(file, { kv: true }), chat.save(file)])
+    expect([1, 7]).toContain((await vl.loadChat(file)).length)
+    expect(readdirSync(folder.path).filter((name) => name.endsWith('.new'))).toEqual([])
+  })
+
   test('a signal stops saving, and leaves the old file', async () => {
     const file = folder.file('old.chat', 'old')
     const chat = await someChat()

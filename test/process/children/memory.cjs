@@ -26,6 +26,21 @@ async function once() {
   await vl.dispose()
 }
 
+/** The end waits for the encoder, longer than for the request that it works for. */
+async function disposedAtWork() {
+  const vl = await load()
+  const side = 1120
+  const large = qwenvl.image({
+    data: new Uint8Array(side * side * 3),
+    width: side,
+    height: side,
+    channels: 3,
+  })
+  vl.embedImage(large).catch(() => undefined)
+  await sleep(300)
+  await vl.dispose()
+}
+
 const tasks = {
   /** Memory in megabytes after 40 and after 240 lives of a model. */
   cycles: async () => {
@@ -54,6 +69,7 @@ const tasks = {
   disposing: async () => {
     setInterval(global.gc, 1).unref()
     for (let i = 0; i < 30; i++) await once()
+    for (let i = 0; i < 3; i++) await disposedAtWork()
     return 'disposed'
   },
   /** A model that works is not collected, though only its promise is held. */
