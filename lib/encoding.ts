@@ -8,6 +8,7 @@ import type { Grid, Size } from './media/geometry'
 import { inspectImage } from './media/image'
 import { inspectVideo } from './media/video'
 import { temporalPatch } from './media/videosampling'
+import type { EmbedOptions } from './options'
 import { imageEmbedding, videoEmbedding } from './prompt/messages'
 import type { ImageEmbedding, VideoEmbedding } from './prompt/messages'
 import {
@@ -75,14 +76,14 @@ export async function measureClip(
 export async function embedPicture(
   reader: MediaReader,
   part: ImagePart,
-  signal: AbortSignal | undefined,
+  { signal, priority = 0 }: EmbedOptions,
 ): Promise<ImageEmbedding> {
   encoderOf(reader)
   const { pixels, width, height, tokens, grid, hash, original } = await readPicture(reader, part, signal)
   return imageEmbedding({
     data: await encode(
       reader.engine,
-      { pixels, width, height, count: tokens, hash, cache: keepOf(part) },
+      { priority, pixels, width, height, count: tokens, hash, cache: keepOf(part) },
       signal,
     ),
     grid,
@@ -98,7 +99,7 @@ export async function embedPicture(
 export async function embedClip(
   reader: MediaReader,
   part: VideoPart,
-  signal: AbortSignal | undefined,
+  { signal, priority = 0 }: EmbedOptions,
 ): Promise<VideoEmbedding> {
   encoderOf(reader)
   const { pairs, width, height, ...video } = await readVideo(reader, part, signal)
@@ -106,6 +107,7 @@ export async function embedClip(
   const rowWidth = reader.engine.info.embeddingWidth
   const data = new Float32Array(tokens * rowWidth)
   const common = {
+    priority,
     width,
     height,
     frames: temporalPatch,
@@ -134,7 +136,7 @@ export async function embedClip(
 
 function encode(
   engine: Engine,
-  picture: Omit<EncodeRequest, 'kind' | 'id' | 'priority'>,
+  picture: Omit<EncodeRequest, 'kind' | 'id'>,
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
   return new Promise((resolve, reject) => {
@@ -142,7 +144,7 @@ function encode(
       reject(new AbortError(signal.reason))
       return
     }
-    const request = engine.submit({ kind: 'encode', priority: 0, ...picture }, (event) => {
+    const request = engine.submit({ kind: 'encode', ...picture }, (event) => {
       if (event.type === 'embedding') resolve(event.data)
       if (event.type === 'error') reject(fromNative(event))
       if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after an embedding

@@ -11,7 +11,7 @@ import type { Size } from './media/geometry'
 import { candidateFiles } from './models/candidates'
 import type { CandidateFile } from './models/candidates'
 import { inspectNamed } from './named'
-import { checkLoadOptions } from './options'
+import { checkLoadOptions } from './checks'
 import type { LoadOptions } from './options'
 
 /** Sizes in bytes. */

@@ -18,8 +18,14 @@ import type { ModelInfo } from './info'
 import { loadAnswerer } from './load'
 import { reloadOptions } from './reload'
 import { pull } from './models/pull'
-import { checkGenerateOptions, checkLoadOptions, checkRunOptions, checkTurnOptions } from './options'
-import type { GenerateOptions, LoadOptions, RunOptions } from './options'
+import {
+  checkEmbedOptions,
+  checkGenerateOptions,
+  checkLoadOptions,
+  checkRunOptions,
+  checkTurnOptions,
+} from './checks'
+import type { EmbedOptions, GenerateOptions, LoadOptions, RunOptions } from './options'
 import type { OutputSchema, ValueOf } from './output/schema'
 import type { ContentPart, ImageEmbedding, MessagesInput, VideoEmbedding } from './prompt/messages'
 import { normaliseContent, normaliseMessages } from './prompt/normalise'
@@ -195,15 +201,13 @@ export class QwenVL implements AsyncDisposable {
    * What the vision encoder makes of one picture. The result is a message part: the encoding is paid once.
    * @throws InvalidArgumentError, ImageError, UnsupportedModelError PROJECTOR_MISSING, AbortError
    */
-  async embedImage(
-    picture: ContentPart,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<ImageEmbedding> {
-    throwIfAborted(signal)
+  async embedImage(picture: ContentPart, options: EmbedOptions = {}): Promise<ImageEmbedding> {
+    const checked = checkEmbedOptions(options)
+    throwIfAborted(checked.signal)
     const [part] = normaliseContent([picture], 'picture')
     if (part?.type === 'embedding') return part.embedding
     if (part?.type !== 'image') throw invalidArgument('picture', 'a picture: image(source)', picture)
-    return this.#maker.requests.run('embedding', ignore, () => embedPicture(this.#maker, part, signal))
+    return this.#maker.requests.run('embedding', ignore, () => embedPicture(this.#maker, part, checked))
   }
 
   /**
@@ -211,15 +215,13 @@ export class QwenVL implements AsyncDisposable {
    * @throws InvalidArgumentError, VideoError, ImageError, UnsupportedModelError PROJECTOR_MISSING, ContextOverflowError
    *   for a video that no prompt could hold, AbortError
    */
-  async embedVideo(
-    clip: ContentPart,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<VideoEmbedding> {
-    throwIfAborted(signal)
+  async embedVideo(clip: ContentPart, options: EmbedOptions = {}): Promise<VideoEmbedding> {
+    const checked = checkEmbedOptions(options)
+    throwIfAborted(checked.signal)
     const [part] = normaliseContent([clip], 'clip')
     if (part?.type === 'video_embedding') return part.embedding
     if (part?.type !== 'video') throw invalidArgument('clip', 'a video: video(source)', clip)
-    return this.#maker.requests.run('embedding', ignore, () => embedClip(this.#maker, part, signal))
+    return this.#maker.requests.run('embedding', ignore, () => embedClip(this.#maker, part, checked))
   }
 
   /**

@@ -26,23 +26,37 @@ Encoder::~Encoder() {
 std::shared_ptr<Encoding> Encoder::obtain(std::shared_ptr<const Request> owner, const ImageSegment & image,
                                           bool & joined) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    for (const auto & running : queue_) {
-        if (running->wanted > 0 && same_picture(*running->image, image)) {
-            running->wanted++;
-            running->keep = std::max(running->keep, image.cache);
-            joined = true;
-            return running;
+    const auto same = std::find_if(queue_.begin(), queue_.end(), [&](const auto & each) {
+        return each->wanted > 0 && same_picture(*each->image, image);
+    });
+    joined = same != queue_.end();
+    if (joined) {
+        auto encoding = *same;
+        encoding->wanted++;
+        encoding->keep = std::max(encoding->keep, image.cache);
+        if (same != queue_.begin() && owner->priority > encoding->priority) {
+            queue_.erase(same);
+            encoding->priority = owner->priority;
+            enqueue(encoding);
         }
+        return encoding;
     }
     auto encoding = std::make_shared<Encoding>();
+    encoding->priority = owner->priority;
     encoding->owner = std::move(owner);
     encoding->image = &image;
     encoding->wanted = 1;
     encoding->keep = image.cache;
-    queue_.push_back(encoding);
+    enqueue(encoding);
     changed_.notify_all();
-    joined = false;
     return encoding;
+}
+
+// Behind those of the same priority; never before the first, which is being encoded.
+void Encoder::enqueue(std::shared_ptr<Encoding> encoding) {
+    const auto later = std::find_if(queue_.empty() ? queue_.end() : queue_.begin() + 1, queue_.end(),
+                                    [&](const auto & other) { return other->priority < encoding->priority; });
+    queue_.insert(later, std::move(encoding));
 }
 
 void Encoder::drop(const std::shared_ptr<Encoding> & encoding) {

@@ -35,6 +35,7 @@ struct Encoding {
     std::shared_ptr<const Request> owner;  // of the pixels
     const ImageSegment * image = nullptr;
     int wanted = 0;          // by so many requests
+    int priority = 0;        // the highest of theirs
     Keep keep = Keep::none;  // the most that one of them asked for
 };
 
@@ -53,6 +54,7 @@ class Encoder {
     void stop();
 
   private:
+    void enqueue(std::shared_ptr<Encoding> encoding);
     void run();
     bool find(Encoding & encoding);
     void encode(Encoding & encoding);

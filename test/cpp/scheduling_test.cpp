@@ -180,7 +180,8 @@ TEST(texts_go_on_while_a_picture_is_encoded_and_change_nothing_in_it) {
 }
 
 TEST(pictures_of_several_requests_are_encoded_once_if_they_are_the_same) {
-    Running running;
+    Recorder events;
+    const auto engine = Engine::open(params(), events.sink());
     const auto about = [](int32_t question) {
         ImageSegment shown = picture();
         shown.hash = "shown";
@@ -191,15 +192,17 @@ TEST(pictures_of_several_requests_are_encoded_once_if_they_are_the_same) {
         generate.position = 4;
         return generate;
     };
-    for (int64_t id = 1; id <= 4; id++) {
-        running.submit(id, about(static_cast<int32_t>(id)));
+    for (int64_t id = 1; id <= 4; id++) {  // they wait for the model, and come to the encoder together
+        engine->submit(std::make_shared<Request>(id, about(static_cast<int32_t>(id))));
     }
     int encoded = 0;
     for (int64_t id = 1; id <= 4; id++) {
-        running.events.wait<End>(id);
-        encoded += running.events.get<ImageEncoded>(id).source == Source::encoder ? 1 : 0;
+        events.wait<End>(id);
+        encoded += events.get<ImageEncoded>(id).source == Source::encoder ? 1 : 0;
     }
     CHECK_EQ(encoded, 1);
+    engine->close();
+    CHECK(engine->join(Clock::now() + std::chrono::seconds(30)));
 }
 
 // The next one comes at any moment of a turn of the engine.

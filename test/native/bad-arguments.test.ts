@@ -1,5 +1,5 @@
 /** Arguments that are wrong: the error names which, what was expected and what came. */
-import { InvalidArgumentError, QwenVL, QwenVLError, assistant, image, user } from '../../lib'
+import { InvalidArgumentError, QwenVL, QwenVLError, assistant, image, user, video } from '../../lib'
 import { expectError } from '../support/errors'
 import { pair, picture, small } from '../support/fixtures'
 import { loadFixture } from '../support/model'
@@ -147,6 +147,20 @@ test('what embedImage cannot take', async () => {
   for (const value of ['a text', { type: 'text', text: 'x' }, 7, null, undefined, {}]) {
     await expectError(() => vl.embedImage(value as never), { ...wrong, says: ['`picture'] })
   }
+})
+
+test.each(['priority', 'signal'] as const)('a wrong %s of embedImage and embedVideo', async (name) => {
+  const shown = picture('tiny.png')
+  for (const value of anything) {
+    if (name === 'priority' && goodOptions.priority?.(value)) continue
+    const options = { [name]: value }
+    await expectError(() => vl.embedImage(image(shown), options), { ...wrong, says: [`\`${name}`] })
+    await expectError(() => vl.embedVideo(video([shown, shown]), options), { ...wrong, says: [`\`${name}`] })
+  }
+  await expectError(() => vl.embedImage(image(shown), { cache: 'none' } as never), {
+    ...wrong,
+    says: ['priority, signal'],
+  })
 })
 
 test('options that are no object', async () => {

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as api from '../../lib'
-import { checkGenerateOptions, checkLoadOptions } from '../../lib/options'
+import { checkGenerateOptions, checkLoadOptions } from '../../lib/checks'
 import { startHub } from '../support/hub'
 import type { FakeHub } from '../support/hub'
 import { cli, fixture, root, run, withModel } from './program'

@@ -60,7 +60,7 @@ const OWNERS: Record<string, readonly string[]> = {
   sharp: ['media/image', 'grounding/draw'],
   'node-gyp-build': ['engine/platform'],
   '@huggingface/jinja': ['prompt/template'],
-  zod: ['options', 'prompt/normalise', 'output/schema', 'screen', 'server'],
+  zod: ['checks', 'prompt/normalise', 'output/schema', 'screen', 'server'],
   hono: ['server'],
   '@hono/node-server': ['server/server', 'server/rates'],
   'prom-client': ['server/metrics'],
