@@ -1,4 +1,6 @@
 /** Public names, nothing else. */
+// TypeScript 6 and later load types of Node.js only where they are named: here for every consumer.
+/// <reference types="node" preserve="true" />
 export { QwenVL } from './qwenvl'
 export type { ModelStats, PromptInspection } from './qwenvl'
 export type { ModelInfo } from './info'

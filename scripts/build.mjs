@@ -173,8 +173,9 @@ async function compile({ folder, config, defines, prebuild }) {
   } catch (error) {
     status.fail()
     const path = relative(root, join(folder, 'build.log'))
+    const toolkit = options.cuda ? ' · --cuda: the CUDA toolkit, with nvcc on PATH' : ''
     throw new Error(
-      `the native build failed (${error.message}). From ${path}:\n\n${errorsIn(lines)}\n\n${needs}`,
+      `the native build failed (${error.message}). From ${path}:\n\n${errorsIn(lines)}\n\n${needs}${toolkit}`,
       { cause: error },
     )
   } finally {

@@ -177,7 +177,9 @@ function readTask(text: string, { question: usual, system: usualSystem }: BatchF
   if (messages !== undefined) return { ...common, messages: messages as MessagesInput }
   const sources = [pictures].flat()
   if (typeof question !== 'string' || !sources.every((source) => typeof source === 'string')) {
-    throw wrongLine('has neither `messages` nor a `question` with an `image` (or --question)')
+    throw wrongLine(
+      'has neither `messages` nor a `question`, a text, with `image` a path or an array of them (or --question)',
+    )
   }
   const asked: Message = user(...sources.map((source) => image(source)), question)
   return { ...common, messages: usualSystem === undefined ? [asked] : [system(usualSystem), asked] }

@@ -8,13 +8,17 @@ const flags = ['model', 'mmproj', 'contextSize', 'threads', 'gpuLayers', 'minPix
   ['bodyTimeoutMs', 'rateLimit', 'timeoutMs', 'graceMs', 'parallel', 'maxQueue', 'cacheDir'], // of `serve`
 )
 
+/** What Node.js says of a file that cannot be opened, read or written: `ENOENT: no such file or directory, open 'a.json'`. */
+const systemError = /^E[A-Z]+: ([^,]+), \w+ '(.+)'$/
+
 /** One line: `error: …`. */
 export function errorLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  const named = message.replace(
-    /`(\w+)(?:: true)?`(?: to QwenVL\.load\(\))?/g,
-    (words: string, name: string) => (flags.includes(name) ? flagOf(name) : words),
-  )
+  const named = message
+    .replace(systemError, "No access to '$2': $1. Check the path and its rights.")
+    .replace(/`(\w+)(?:: true)?`(?: to QwenVL\.load\(\))?/g, (words: string, name: string) =>
+      flags.includes(name) ? flagOf(name) : words,
+    )
   return `error: ${named.replace(/\s*\n\s*/g, ' ').trim()}`
 }
 

@@ -194,7 +194,7 @@ program
   .option('--metal', 'for Apple GPUs; the default on macOS')
   .option('--vulkan', 'for GPUs with Vulkan; needs the Vulkan SDK')
   .option('--release', 'portable, for all processors of this platform')
-  .option('--jobs <n>', 'parallel compilers (default: one for each core)', number)
+  .option('--jobs <n>', 'parallel compilers (default: one for each core)', count)
   .option('--json', 'tell on stdout, as JSON, where the binary is and whether something was compiled')
   .action((flags: BuildFlags) => build(flags))
 

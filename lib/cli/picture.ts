@@ -33,7 +33,7 @@ export function videoSizes(
 
 /** Of a size such as 1920x1080. @throws InvalidArgumentError */
 export function pictureSize(text: string): Size {
-  const [, width, height] = /^(\d+)[x×](\d+)$/.exec(text) ?? []
+  const [, width, height] = /^([1-9]\d*)[x×]([1-9]\d*)$/.exec(text) ?? []
   if (!width || !height) {
     throw new InvalidArgumentError('INVALID_ARGUMENT', `--picture has to be like 1920x1080, not '${text}'.`)
   }

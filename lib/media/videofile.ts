@@ -174,7 +174,7 @@ async function probe(path: string, args: readonly string[], options: FfmpegOptio
 }
 
 const unknown =
-  'it is no video that ffmpeg knows (a picture is shown as one: `image()`, --image of a command)'
+  'it is no video that ffmpeg knows (a picture is shown as one: `image()`, without --video of a command)'
 
 interface Running {
   readonly stdout: Readable
@@ -224,7 +224,7 @@ function notFound(program: string, command: string, cause: unknown): VideoError 
   return new VideoError(
     'FFMPEG_NOT_FOUND',
     `Videos are read by ${program}, which could not be started as '${command}'. Install ffmpeg (apt-get install ffmpeg, ` +
-      'brew install ffmpeg, winget install ffmpeg), load with `ffmpegPath`, or pass the frames: video([frame, frame]).',
+      'brew install ffmpeg, winget install ffmpeg), load with `ffmpegPath` (--ffmpeg of a command), or pass the frames: video([frame, frame]).',
     { cause, details: { command } },
   )
 }

@@ -1,4 +1,5 @@
 /** Options of the server: their meaning, defaults and checks. */
+import { statSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { InvalidArgumentError, invalidArgument } from '../errors'
@@ -61,7 +62,7 @@ const schema = z.strictObject({
   apiKey: strings.default([]),
   withoutKey: z.boolean({ error: 'true or false' }).default(false),
   modelName: strings.default(['qwen-vl']),
-  fileRoot: string.optional(),
+  fileRoot: string.refine(isFolder, { error: 'a folder that is there' }).optional(),
   corsOrigin: strings.default([]),
   maxBodyBytes: whole(1024, 2 ** 30).default(50e6),
   bodyTimeoutMs: whole(1, longest).default(120_000),
@@ -84,6 +85,10 @@ export function checkServerOptions(options: unknown): ServerSettings {
     )
   }
   return { ...result.data, fileRoot: result.data.fileRoot }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 /** True for an address or name that only this machine reaches. */

@@ -123,7 +123,7 @@ describe('a consumer', () => {
         '--moduleResolution',
         moduleResolution,
       ]
-      const types = ['--types', 'node', '--typeRoots', join(repository, 'node_modules/@types')]
+      const types = ['--typeRoots', join(repository, 'node_modules/@types')]
       const lib = ['--lib', 'es2023,esnext.disposable,dom', '--ignoreConfig', '--skipLibCheck']
       const { status, stdout } = node([
         join(repository, 'node_modules/typescript/bin/tsc'),

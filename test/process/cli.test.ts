@@ -483,7 +483,22 @@ describe('an error is one line and exit code 1:', () => {
       args: ['ask', ...clip, '--ffmpeg', join(folder, 'no-ffmpeg'), ...question],
       expected: /Install ffmpeg/,
     },
-    { name: 'no folder to write to', args: ['embed', picture, '-o', 'no/such/x'], expected: /no\/such\/x/ },
+    {
+      name: 'no folder to write to',
+      args: ['embed', picture, '-o', 'no/such/x'],
+      expected: /No access to 'no\/such\/x': no such file or directory\. Check the path/,
+    },
+    {
+      name: 'a picture as a video',
+      args: ['ask', '--video', picture, ...question],
+      expected: /a picture is shown as one: .* without --video/,
+    },
+    {
+      name: 'a size without pixels',
+      args: ['bench', '--picture', '0x10'],
+      expected: /--picture has to be like 1920x1080, not '0x10'/,
+    },
+    { name: 'no compiler', args: ['build', '--jobs', '0'], expected: /--jobs <n>' argument '0' is invalid/ },
   ])('$name', async ({ args, expected, options }) => {
     expect(await errorOf(args, options)).toMatch(expected)
   })

@@ -41,6 +41,14 @@ describe('without a key', () => {
     })
   })
 
+  test('a folder for files that is not there is told', async () => {
+    const { code, stderr } = await run([cli, 'serve', '--port', '0', '--file-root', 'no-such-folder'])
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "error: Expected --file-root to be a folder that is there, got 'no-such-folder' (string).\n",
+    })
+  })
+
   test('a name of another machine is refused: a web page could have taken it', async () => {
     const { port } = new URL(server.url)
     const status = async (host: string) => {
