@@ -182,7 +182,7 @@ bool Roster::waits_for_leader(const Running & run) const {
     const size_t done = computed(run);
     return run.rows_done == 0 && std::any_of(running_.begin(), running_.end(), [&](const auto & other) {
                const auto leader = run.leaders.find(other->number);
-               if (leader == run.leaders.end() || other->generation->finished()) {
+               if (leader == run.leaders.end() || other->generation->finished() || other->generation->parked()) {
                    return false;
                }
                const size_t common = leader->second;

@@ -161,6 +161,17 @@ test('weights that are no numbers spoil only the answers that use them', async (
     says: ['NaN', 'download'],
   })
   expect(essence(await damaged.chat('Is all well?', greedy))).toEqual(quiet)
+
+  // What was computed of all is gone. Whom nobody reads does not compute it anew, and nobody waits for that.
+  const shared = 'Many conversations begin with this, so that it is computed once. '
+  const many = { ...greedy, maxTokens: 300 }
+  const unread = damaged.stream(`${shared}One?`, many)
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  await damaged.chat('7', greedy).catch(() => undefined)
+  expect(essence(await damaged.chat(`${shared}Two?`, greedy))).toEqual(
+    essence(await vl.chat(`${shared}Two?`, greedy)),
+  )
+  expect(essence(await unread.result)).toEqual(essence(await vl.chat(`${shared}One?`, many)))
 })
 
 test('a video that is not there', async () => {
