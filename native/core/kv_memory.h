@@ -42,7 +42,9 @@ class KvMemory {
     // Another prompt will part from this one behind `items`.
     void expect_branch(int id, size_t items);
 
-    // The item was computed.
+    // A part of the picture that comes next was computed: what the sequence holds is more than its items.
+    void begin_picture(int id) { slot(id).in_picture = true; }
+    // The item was computed, to its end.
     void append(int id, const SequenceItem & item);
     // A batch of the prompt ended with the last item.
     void end_batch(int id);
@@ -80,6 +82,7 @@ class KvMemory {
         Sequence sequence;
         Checkpoints checkpoints;
         bool open = false;
+        bool in_picture = false;
         uint64_t used_at = 0;
         size_t guessed_from = 0;  // with a recurrent state
     };

@@ -334,6 +334,7 @@ void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
     budget_.measured(static_cast<int>(end - begin), ms);
     run.generation->count_prefill(ms);
     run.rows_done = end;
+    memory_.begin_picture(run.sequence);
     if (end == static_cast<size_t>(item.cells)) {
         run.rows_done = 0;
         memory_.append(run.sequence, item);

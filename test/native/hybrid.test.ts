@@ -2,9 +2,10 @@
  * Conversations with Qwen3.5, most of whose layers keep a state that cannot be cut back to an earlier token: whatever
  * came before, an answer is what the whole conversation gives in a model that has computed nothing yet.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { answerMessage, image, user } from '../../lib'
 import type { GenerationResult, Message, MessagesInput, QwenVL } from '../../lib'
-import { picture } from '../support/fixtures'
+import { noise, picture } from '../support/fixtures'
 import { essence, greedy, loadFixture } from '../support/model'
 
 const options = { ...greedy, repetitionPenalty: 1, presencePenalty: 0, logprobs: true }
@@ -111,6 +112,19 @@ describe.each(['qwen3.5', 'qwen3.5moe'] as const)('%s', (id) => {
       await stream.result
       expectSame(await vl.chat(messages, options), expected)
     }
+  })
+
+  test('beside a prompt that begins the same, whose picture is half computed', async () => {
+    await using busy = await loadFixture({ id, contextSize: 2048, batchSize: 16 })
+    const shown = [1, 2].map((n) => image({ data: noise(768, 768, n), width: 768, height: 768, channels: 3 }))
+    for (const each of shown) await busy.embedImage(each)
+    const [first, second] = shown.map((each) => [user(each, 'What is it?')])
+    const before = busy.chat(first ?? [], options)
+    while (busy.stats().kv.used === 0) await nextTurn()
+    const answers = await Promise.all([before, busy.chat(second ?? [], options)])
+    await using quiet = await loadFixture({ id, contextSize: 2048, batchSize: 16 })
+    expectSame(answers[0], await quiet.chat(first ?? [], options))
+    expectSame(answers[1], await quiet.chat(second ?? [], options))
   })
 
   test('more pictures than copies are kept', async () => {
