@@ -246,8 +246,9 @@ describe('a video that is encoded once', () => {
 
 describe('a prompt with two media', () => {
   const programs = temporaryFolder()
-  const script = (name: string, line: string) => {
-    const path = programs.file(name, `#!/bin/sh\n${line}\n`)
+  // Of Node.js: a shell does not start under ThreadSanitizer.
+  const script = (name: string, lines: string) => {
+    const path = programs.file(name, `#!${process.execPath}\n${lines}\n`)
     chmodSync(path, 0o755)
     return path
   }
@@ -255,10 +256,16 @@ describe('a prompt with two media', () => {
 
   onTwoCores('stops reading one of them when the other fails', async () => {
     const started = join(programs.path, 'started')
-    script('ffprobe', 'exec ffprobe "$@"')
+    script(
+      'ffprobe',
+      `require('child_process').spawnSync('ffprobe', process.argv.slice(2), { stdio: 'inherit' })`,
+    )
     const ffmpegPath = script(
       'ffmpeg',
-      `echo $$ > '${started}.tmp' && mv '${started}.tmp' '${started}' && exec sleep 600`,
+      `const { writeFileSync, renameSync } = require('fs')
+       writeFileSync('${started}.tmp', String(process.pid))
+       renameSync('${started}.tmp', '${started}')
+       setTimeout(() => {}, 600_000)`,
     )
     await using vl = await loadFixture({ ffmpegPath })
     const broken = Readable.from(
