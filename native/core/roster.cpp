@@ -179,16 +179,29 @@ bool Roster::waits_for_disk(Running & run) {
 }
 
 bool Roster::waits_for_leader(const Running & run) const {
-    const size_t done = computed(run);
-    return run.rows_done == 0 && std::any_of(running_.begin(), running_.end(), [&](const auto & other) {
-               const auto leader = run.leaders.find(other->number);
-               if (leader == run.leaders.end() || other->generation->finished() || other->generation->parked()) {
-                   return false;
-               }
-               const size_t common = leader->second;
-               return computed(*other) < common && computed(*other) >= done &&
-                      cells_between(run.generation->items(), done, common) >= kWorthWaiting;
-           });
+    return std::any_of(running_.begin(), running_.end(), [&](const auto & other) { return leads(*other, run); });
+}
+
+int Roster::urgency(const Running & run) const {
+    int most = run.generation->request().priority;
+    for (const auto & other : running_) {
+        if (leads(run, *other)) {
+            most = std::max(most, other->generation->request().priority);
+        }
+    }
+    return most;
+}
+
+bool Roster::leads(const Running & run, const Running & follower) const {
+    const auto leader = follower.leaders.find(run.number);
+    if (leader == follower.leaders.end() || follower.rows_done > 0 || run.generation->finished() ||
+        run.generation->parked()) {
+        return false;
+    }
+    const size_t done = computed(follower);
+    const size_t common = leader->second;
+    return computed(run) < common && computed(run) >= done &&
+           cells_between(follower.generation->items(), done, common) >= kWorthWaiting;
 }
 
 void Roster::remove_ended() {

@@ -23,6 +23,7 @@ struct Running {
     std::shared_ptr<const PromptCache::Search> search{};  // for what another process computed
     size_t rows_done = 0;                                 // of the picture that comes next
     uint64_t served = 0;                                  // turn that last computed of its prompt
+    int urgency = 0;                                      // in this turn
 };
 
 class Roster {
@@ -38,6 +39,8 @@ class Roster {
     bool waits_for_disk(Running & run);
     // True if an earlier one is about to compute what this one needs.
     bool waits_for_leader(const Running & run) const;
+    // The highest priority of this one and of those that wait for it.
+    int urgency(const Running & run) const;
 
     size_t put_aside_count() const { return put_aside_.size(); }
 
@@ -58,6 +61,7 @@ class Roster {
     std::unique_ptr<Generation> next_waiting();
     bool start(std::unique_ptr<Generation> & generation);
     bool has_room(const Running & run);
+    bool leads(const Running & run, const Running & follower) const;
     void put_aside(size_t index);
     std::unique_ptr<Generation> leave(Running & run);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace qvl {
 
@@ -126,10 +127,11 @@ std::vector<Running *> Scheduler::prompts() {
         }
         found.push_back(run.get());
     }
+    for (Running * run : found) {
+        run->urgency = roster_.urgency(*run);
+    }
     std::sort(found.begin(), found.end(), [](const Running * a, const Running * b) {
-        const int pa = a->generation->request().priority;
-        const int pb = b->generation->request().priority;
-        return pa != pb ? pa > pb : a->served != b->served ? a->served < b->served : a->number < b->number;
+        return std::make_tuple(-a->urgency, a->served, a->number) < std::make_tuple(-b->urgency, b->served, b->number);
     });
     return found;
 }

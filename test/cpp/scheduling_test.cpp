@@ -149,6 +149,25 @@ TEST(the_higher_priority_goes_first) {
     CHECK(ended == (std::vector<int64_t>{3, 2, 1, 5, 4}));
 }
 
+TEST(a_beginning_that_a_higher_priority_waits_for_is_as_urgent) {
+    EngineParams with = params();
+    with.context_size = 8192;
+    with.batch_size = 8;
+    Running running(with);
+    const auto submit = [&](int64_t id, std::vector<int32_t> tokens, int priority) {
+        running.engine->submit(std::make_shared<Request>(id, prompt(std::move(tokens), 1), priority));
+    };
+    submit(1, text(4000, 1), 1);
+    submit(2, text(200, 2), 0);
+    while (running.engine->stats().running < 2) {
+        std::this_thread::yield();
+    }
+    submit(3, text(210, 2), 2);
+    running.events.wait<End>(3);
+    CHECK(!running.events.has<End>(1));
+    CHECK(running.events.get<End>(3).cached_tokens >= 190);
+}
+
 TEST(texts_go_on_while_a_picture_is_encoded_and_change_nothing_in_it) {
     ImageSegment large = picture();
     large.width = large.height = 56 * 8;
