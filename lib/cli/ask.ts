@@ -48,7 +48,7 @@ export function report({ images, videos, usage, timings, finishReason }: Generat
     ...pictures,
     ...clips,
     `read pictures ${ms(timings.decodeImageMs)}, encode ${ms(timings.encodeMs)}, `,
-    `prefill ${usage.promptTokens} tokens ${ms(timings.prefillMs)}, `,
+    `prefill ${usage.promptTokens} tokens (${usage.cachedTokens} kept) ${ms(timings.prefillMs)}, `,
     `generate ${usage.completionTokens} tokens ${ms(timings.generateMs)} (${rate.toFixed(1)}/s), ended by ${finishReason}\n`,
   ].join('')
 }

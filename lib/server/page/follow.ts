@@ -6,9 +6,16 @@ const nearEnd = 60
 /** @returns a function that goes to the end and stays there */
 export function followEnd(scroller: HTMLElement, growing: HTMLElement): () => void {
   let following = true
-  const toEnd = () => scroller.scrollTo({ top: scroller.scrollHeight })
+  let last = 0
+  const toEnd = () => {
+    scroller.scrollTo({ top: scroller.scrollHeight })
+    last = scroller.scrollTop
+  }
   scroller.addEventListener('scroll', () => {
-    following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < nearEnd
+    const { scrollTop, scrollHeight, clientHeight } = scroller
+    if (scrollHeight - scrollTop - clientHeight < nearEnd) following = true
+    else if (scrollTop < last) following = false // not by what has grown since we went to the end
+    last = scrollTop
   })
   const observer = new ResizeObserver(() => {
     if (following) toEnd()

@@ -362,15 +362,23 @@ describe('an error', () => {
     expect(await page.locator('#settings :invalid').count()).toBeGreaterThan(0)
   })
 
-  test('of a server that is gone is told', async () => {
+  test('of a server that is gone is told, in view', async () => {
     const other = await startServing(['--threads', '1'])
     await context.close()
     await visit(other.url)
-    await page.locator('#model', { hasText: /./ }).waitFor()
+    await page.setViewportSize({ width: 1000, height: 400 }) // a conversation that does not fit
+    await set({ maxTokens: '4' })
+    await ask('Hello.')
+    await ask('Still there?')
     await other.stop()
     await page.fill('#question', 'Anybody there?')
     await page.keyboard.press('Enter')
-    await page.locator('.error', { hasText: 'The server does not answer' }).waitFor()
+    const error = page.locator('.error', { hasText: 'The server does not answer' })
+    await error.waitFor()
+    await page.waitForFunction(() => {
+      const bottom = (query: string) => document.querySelector(query)?.getBoundingClientRect().bottom ?? NaN
+      return bottom('.error') <= bottom('#scroller')
+    })
   })
 
   test('of a missing key opens the settings', async () => {
