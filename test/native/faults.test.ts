@@ -3,8 +3,9 @@
  * nothing is left behind. What is random follows a seed, which a failure names.
  */
 import { image, user, video } from '../../lib'
-import type { ContentPart, QwenVL } from '../../lib'
+import type { ContentPart, GenerateOptions, QwenVL } from '../../lib'
 import { noise } from '../support/fixtures'
+import type { FixtureId } from '../support/fixtures'
 import { essence, loadFixture } from '../support/model'
 
 const seed = 20261125
@@ -74,7 +75,12 @@ const badContents: ReadonlyArray<ReadonlyArray<string | ContentPart>> = [
 ]
 
 /** What a request came to, without times. */
-async function perform(vl: QwenVL, plan: Plan, quiet: boolean): Promise<unknown> {
+async function perform(
+  vl: QwenVL,
+  plan: Plan,
+  quiet: boolean,
+  asked: GenerateOptions = {},
+): Promise<unknown> {
   const { kind, fate, n, moment } = plan
   const controller = new AbortController()
   const settings = {
@@ -82,6 +88,7 @@ async function perform(vl: QwenVL, plan: Plan, quiet: boolean): Promise<unknown>
     ...(n % 5 === 0 ? { temperature: 1, seed: n } : { temperature: 0 }),
     ignoreEos: true,
     maxTokens: plan.maxTokens,
+    ...asked,
     priority: n % 3,
     signal: controller.signal,
   }
@@ -106,7 +113,9 @@ async function perform(vl: QwenVL, plan: Plan, quiet: boolean): Promise<unknown>
   }
   // Whom nobody reads for a while holds up nobody.
   if (fate === 'unread' && !quiet) await new Promise((resolve) => setTimeout(resolve, moment / 4))
-  return essence(await stream.result)
+  const result = await stream.result
+  const numbers = result.logprobs?.map(({ token, logprob }) => [token, logprob])
+  return { ...essence(result), ...(numbers && { numbers }) }
 }
 
 const options = {
@@ -158,13 +167,42 @@ test('the good among many bad requests are answered as in a quiet run', async ()
     expect(JSON.stringify(await perform(busy, plan, true))).toBe(JSON.stringify(expected.get(plan.n)))
 }, 180_000)
 
-test('computed together, every good one is answered, and nothing is left behind', async () => {
-  const all = plans()
-    .filter(({ kind, fate }) => fate !== 'unread' && kind !== 'chat')
-    .slice(0, 60)
-  await using busy = await loadFixture({ ...options, deterministic: false, contextSize: 2048 })
-  const outcomes = await Promise.allSettled(all.map((plan) => perform(busy, plan, false)))
-  for (const [index, { fate, n }] of all.entries())
-    if (fate === 'good') expect({ n, status: outcomes[index]?.status }).toEqual({ n, status: 'fulfilled' })
-  expect(busy.stats().requests).toMatchObject({ active: 0, waiting: 0, refused: 0 })
+describe.each<FixtureId>(['qwen2vl', 'qwen3.5'])('%s', (id) => {
+  test('computed together, the good ones have the numbers of a quiet run, but for rounding', async () => {
+    const all = plans()
+      .filter(({ kind, fate }) => fate !== 'unread' && kind !== 'chat')
+      .slice(0, 60)
+    const together = { ...options, id, deterministic: false, contextSize: 2048, batchSize: 16 }
+    const asked = { temperature: 0, repetitionPenalty: 1, presencePenalty: 0, logprobs: true }
+    await using busy = await loadFixture(together)
+    const outcomes = await Promise.allSettled(all.map((plan) => perform(busy, plan, false, asked)))
+    await using quiet = await loadFixture(together)
+    for (const [index, plan] of all.entries()) {
+      if (plan.fate !== 'good') continue
+      const outcome = outcomes[index]
+      expect({ plan, status: outcome?.status }).toEqual({ plan, status: 'fulfilled' })
+      const [told, expected] = [outcome, { value: await perform(quiet, plan, true, asked) }].map(numbersOf)
+      expect({ plan, distance: distance(told, expected) }).toEqual({ plan, distance: 0 })
+    }
+    expect(busy.stats().requests).toMatchObject({ active: 0, waiting: 0, refused: 0 })
+  })
 })
+
+/** Log-probabilities of the tokens of an answer; of an embedding its sum. */
+function numbersOf(outcome: object | undefined): Array<readonly [token: number, number]> {
+  const value = outcome && 'value' in outcome ? outcome.value : undefined
+  if (typeof value === 'number') return [[0, value]]
+  const { numbers } = value as { numbers: Array<readonly [number, number]> }
+  return numbers
+}
+
+/** 0 where they differ by rounding alone. Behind a close call between two tokens nothing is compared. */
+function distance(told: ReturnType<typeof numbersOf> = [], expected: typeof told = []): number {
+  let most = 0
+  for (const [index, [token, value]] of expected.entries()) {
+    const [other, number = NaN] = told[index] ?? []
+    most = Math.max(most, Math.abs(number - value))
+    if (other !== token) break
+  }
+  return most < 0.01 ? 0 : most
+}
