@@ -3,7 +3,7 @@ import { whenAborted } from './abort'
 import { encoderBytes } from './cost'
 import type { EncodeRequest } from './engine/binding'
 import type { Engine } from './engine/engine'
-import { AbortError, fromNative } from './errors'
+import { AbortError, endedEarly, fromNative } from './errors'
 import type { Grid, Size } from './media/geometry'
 import { inspectImage } from './media/image'
 import { inspectVideo } from './media/video'
@@ -147,7 +147,7 @@ function encode(
     const request = engine.submit({ kind: 'encode', ...picture }, (event) => {
       if (event.type === 'embedding') resolve(event.data)
       if (event.type === 'error') reject(fromNative(event))
-      if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after an embedding
+      if (event.type === 'end') reject(endedEarly(signal)) // no effect after an embedding
       forget() // whichever it is, nothing is left to stop
     })
     const forget = whenAborted(signal, request.cancel)

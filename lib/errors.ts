@@ -133,6 +133,12 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AbortError(signal.reason)
 }
 
+/** Why the engine ended a request without a result: the caller's signal, or else the end of the model. */
+export function endedEarly(signal: AbortSignal | undefined): QwenVLError {
+  if (signal?.aborted) return new AbortError(signal.reason)
+  return new QwenVLError('DISPOSED', 'The model was disposed while it worked for this request.')
+}
+
 /** One sentence shape for bad arguments: "Expected `fps` to be a number above 0, got '2' (string)." */
 export function invalidArgument(name: string, expected: string, actual: unknown): InvalidArgumentError {
   return new InvalidArgumentError(

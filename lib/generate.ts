@@ -3,7 +3,7 @@ import { whenAborted } from './abort'
 import type { Engine } from './engine/engine'
 import type { GenerateRequest, ThoughtLimit } from './engine/binding'
 import type { TokenLogprob } from './engine/events'
-import { AbortError, ContextOverflowError, QwenVLError, fromNative } from './errors'
+import { AbortError, ContextOverflowError, QwenVLError, endedEarly, fromNative } from './errors'
 import type { SamplingDefaults } from './generations'
 import { adapterScales } from './lora'
 import type { LoraAdapter } from './lora'
@@ -119,7 +119,7 @@ export function generate(
           case 'end': {
             forget()
             if (event.reason === 'cancelled' && !signal.aborted) {
-              reject(new QwenVLError('DISPOSED', 'The model was disposed while it answered.'))
+              reject(endedEarly(signal))
               return
             }
             const { promptTokens, cachedTokens, completionTokens, guessedTokens, acceptedTokens } = event

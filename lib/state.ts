@@ -5,7 +5,7 @@ import { renderOptions } from './answer'
 import { preparePrompt } from './conversation'
 import type { RestoreStateRequest, SaveStateRequest } from './engine/binding'
 import type { Engine } from './engine/engine'
-import { AbortError, fromNative, throwIfAborted } from './errors'
+import { endedEarly, fromNative, throwIfAborted } from './errors'
 import { generate } from './generate'
 import { adapterScales } from './lora'
 import type { GenerateOptions } from './options'
@@ -64,7 +64,7 @@ function ask(
     const request = engine.submit(question, (event) => {
       if (event.type === 'state') resolve({ tokens: event.tokens, bytes: event.bytes })
       if (event.type === 'error') reject(fromNative(event))
-      if (event.type === 'end') reject(new AbortError(signal?.reason)) // no effect after a state
+      if (event.type === 'end') reject(endedEarly(signal)) // no effect after a state
       if (event.type === 'end' || event.type === 'error') forget()
     })
     const forget = whenAborted(signal, request.cancel)

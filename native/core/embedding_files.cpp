@@ -64,7 +64,9 @@ std::optional<std::vector<float>> EmbeddingFiles::read(const std::string & name,
     if (!file.is_open()) {
         return std::nullopt;
     }
-    auto rows = content(file, name, values);
+    std::error_code failed;
+    const bool whole = fs::file_size(folder_.path_of(name), failed) == sizeof(Header) + values * sizeof(float);
+    auto rows = whole ? content(file, name, values) : std::nullopt;
     file.close();
     if (rows) {
         touch(name);

@@ -207,6 +207,20 @@ TEST(every_kind_of_damage_is_noticed_and_removed) {
     }
 }
 
+TEST(a_file_that_promises_more_than_it_has_takes_no_memory) {
+    const Folder folder;
+    EmbeddingFiles files(folder.path(), "encoder", 1 << 20);
+    const std::string name(64, 'a');
+    files.write(name, {1, 2, 3});
+    const uint64_t values = uint64_t{1} << 58;
+    std::fstream file(folder.only(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(72);  // behind magic and name
+    file.write(reinterpret_cast<const char *>(&values), sizeof(values));
+    file.close();
+    CHECK(!files.read(name, values));
+    CHECK(folder.files().empty());
+}
+
 TEST(a_file_under_another_name_is_not_taken_for_it) {
     const Folder folder;
     keep_once(on_disk(folder), 'a', rows(1));

@@ -9,10 +9,10 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { QwenVL, image, user, video } from '../../lib'
+import { QwenVL, QwenVLError, image, user, video } from '../../lib'
 import type { ImageOptions, LoadOptions, QwenVL as Model } from '../../lib'
 import { runChild } from '../support/child'
-import { temporaryFolder } from '../support/errors'
+import { expectError, temporaryFolder } from '../support/errors'
 import { noise, pair, picture, small } from '../support/fixtures'
 import { essence, greedy, loadFixture } from '../support/model'
 
@@ -262,4 +262,13 @@ test('stats() of a model that was disposed', async () => {
   const vl = await QwenVL.load({ ...pair(), ...small })
   await vl.dispose()
   expect(() => vl.stats()).toThrow(expect.objectContaining({ code: 'DISPOSED' }))
+})
+
+test('embedImage() of a model that is disposed meanwhile', async () => {
+  const model = await loadFixture()
+  const side = 1120
+  const large = image({ data: noise(side, side), width: side, height: side, channels: 3 })
+  const waiting = model.embedImage(large)
+  setTimeout(() => void model.dispose(), 200)
+  await expectError(() => waiting, { type: QwenVLError, code: 'DISPOSED', says: ['disposed'] })
 })
