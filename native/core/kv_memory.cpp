@@ -62,7 +62,6 @@ void KvMemory::expect_branch(int id, size_t items) {
 
 void KvMemory::append(int id, const SequenceItem & item) {
     slot(id).sequence.append(item, std::make_shared<Cells>(item.cells, used_));
-    slot(id).in_picture = false;
 }
 
 void KvMemory::end_batch(int id) {
@@ -89,7 +88,6 @@ void KvMemory::drop_from(int id, int32_t position) {
     llama_memory_seq_rm(memory_, id, position, -1);
     slot(id).sequence.truncate(keep);
     slot(id).checkpoints.truncate(keep);
-    slot(id).in_picture = false;
     if (head_ != nullptr) {
         head_->cut(id, keep, position);
     }
@@ -122,7 +120,7 @@ std::optional<StoredSequence> KvMemory::store(const std::vector<SequenceItem> & 
     int id = -1;
     for (int each = 0; each < shape_.sequences; each++) {
         const size_t common = at(each).cut_at(common_prefix(at(each).items(), prompt));
-        const bool whole = common == at(each).size() && !slot(each).in_picture;
+        const bool whole = common == at(each).size() && !at(each).in_picture();
         if (common > items && (has_scratch_ || whole)) {
             id = each;
             items = common;
@@ -220,7 +218,6 @@ void KvMemory::clear() {
     for (auto & each : slots_) {
         each.sequence.truncate(0);
         each.checkpoints.truncate(0);
-        each.in_picture = false;
     }
 }
 
@@ -232,7 +229,7 @@ int KvMemory::cached_sequences() const {
 size_t KvMemory::usable(const Slot & from, const std::vector<SequenceItem> & prompt) const {
     const size_t common = common_prefix(from.sequence.items(), prompt);
     size_t items = std::min(common, prompt.empty() ? 0 : prompt.size() - 1);
-    if (items == from.sequence.size() && shape_.unified && !(recurrent_ && from.in_picture)) {
+    if (items == from.sequence.size() && shape_.unified && !from.sequence.in_picture()) {
         return items;
     }
     if (recurrent_ && !shape_.unified) {
@@ -290,7 +287,7 @@ void KvMemory::copy(int from, int to, size_t items) {
     if (recurrent_) {
         slot(to).checkpoints.share(source.checkpoints, items);
         // The copy has the state of the source, which may have seen more.
-        const bool more = items < source.sequence.size() || source.in_picture;
+        const bool more = items < source.sequence.size() || source.sequence.in_picture();
         if (more && !slot(to).checkpoints.restore(ctx_, to, items)) {
             forget(to);
             return;
@@ -311,7 +308,6 @@ void KvMemory::forget(int id) {
     llama_memory_seq_rm(memory_, id, -1, -1);
     slot(id).sequence.truncate(0);
     slot(id).checkpoints.truncate(0);
-    slot(id).in_picture = false;
     if (head_ != nullptr) {
         head_->cut(id, 0, 0);
     }

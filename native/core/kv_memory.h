@@ -43,7 +43,7 @@ class KvMemory {
     void expect_branch(int id, size_t items);
 
     // A part of the picture that comes next was computed: what the sequence holds is more than its items.
-    void begin_picture(int id) { slot(id).in_picture = true; }
+    void begin_picture(int id, int32_t position) { slot(id).sequence.begin_picture(position); }
     // The item was computed, to its end.
     void append(int id, const SequenceItem & item);
     // A batch of the prompt ended with the last item.
@@ -82,7 +82,6 @@ class KvMemory {
         Sequence sequence;
         Checkpoints checkpoints;
         bool open = false;
-        bool in_picture = false;
         uint64_t used_at = 0;
         size_t guessed_from = 0;  // with a recurrent state
     };

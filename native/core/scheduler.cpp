@@ -142,8 +142,9 @@ size_t Scheduler::text_end(const Running & run, size_t begin, int most) const {
     if (params_.deterministic && begin >= run.generation->prompt_size()) {
         return begin + 1;
     }
-    const size_t last = params_.deterministic ? run.generation->prompt_size() : items.size();
-    const size_t limit = std::min({begin + static_cast<size_t>(most), memory_.next_place(run.sequence, begin), last});
+    const size_t last = params_.deterministic ? run.generation->prompt_size()
+                                              : std::min(items.size(), memory_.next_place(run.sequence, begin));
+    const size_t limit = std::min(begin + static_cast<size_t>(most), last);
     size_t end = begin;
     while (end < limit && items[end].token >= 0) {
         end++;
@@ -231,7 +232,10 @@ void Scheduler::keep(std::vector<Part> & parts, double ms) {
             memory_.append(part.run->sequence, generation.items()[i]);
         }
         if (part.end <= generation.prompt_size()) {
-            memory_.end_batch(part.run->sequence);
+            // One that is not full would have been longer in a longer prompt.
+            if (!params_.deterministic || part.end - part.begin == static_cast<size_t>(params_.batch_size)) {
+                memory_.end_batch(part.run->sequence);
+            }
             generation.count_prefill(ms);
         }
         generation.reached(part.end, false);
@@ -336,7 +340,7 @@ void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
     budget_.measured(static_cast<int>(end - begin), ms);
     run.generation->count_prefill(ms);
     run.rows_done = end;
-    memory_.begin_picture(run.sequence);
+    memory_.begin_picture(run.sequence, item.position);
     if (end == static_cast<size_t>(item.cells)) {
         run.rows_done = 0;
         memory_.append(run.sequence, item);
@@ -366,7 +370,13 @@ void Scheduler::keep_prompt(const Running & run) {
 // The KV memory is full: a cache goes, or the cells of whom nobody reads; else the one that was admitted last waits until
 // there is room again.
 void Scheduler::make_room() {
-    if (memory_.forget_oldest() || roster_.put_aside_unread()) {
+    const int32_t free = memory_.free_cells();
+    while (memory_.forget_oldest()) {
+        if (memory_.free_cells() > free) {  // else others hold the same cells
+            return;
+        }
+    }
+    if (roster_.put_aside_unread()) {
         return;
     }
     if (roster_.running().size() > 1) {

@@ -38,7 +38,8 @@ std::vector<SequenceItem> Sequence::flatten(const std::vector<Segment> & segment
 }
 
 size_t Sequence::cut_at(size_t items) const {
-    while (items > 0 && items < size() && items_[items].position == items_[items - 1].position) {
+    const auto next = [this](size_t n) { return n < size() ? items_[n].position : begun_.value_or(-1); };
+    while (items > 0 && next(items) == items_[items - 1].position) {
         items--;
     }
     return items;
@@ -49,6 +50,7 @@ int32_t Sequence::position_after(size_t items) const {
 }
 
 void Sequence::append(const SequenceItem & item, std::shared_ptr<Cells> cells) {
+    begun_.reset();
     items_.push_back(item);
     cells_.push_back(std::move(cells));
     batch_ends_.push_back(false);
@@ -63,6 +65,7 @@ void Sequence::share(const Sequence & donor, size_t end) {
 }
 
 void Sequence::truncate(size_t items) {
+    begun_.reset();
     while (size() > items) {
         count_ -= items_.back().cells;
         items_.pop_back();

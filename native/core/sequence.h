@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ class Sequence {
     // True if a batch of a prompt ended behind so many items.
     bool batch_ended_at(size_t items) const { return items == 0 || batch_ends_[items - 1]; }
 
+    // A part of the picture that comes next is there too, which is no item yet.
+    void begin_picture(int32_t position) { begun_ = position; }
+    bool in_picture() const { return begun_.has_value(); }
     void append(const SequenceItem & item, std::shared_ptr<Cells> cells);
     void end_batch() { batch_ends_.back() = true; }
     // Appends the items [size(), end) of `donor`, sharing its cells.
@@ -69,6 +73,7 @@ class Sequence {
     std::vector<SequenceItem> items_;
     std::vector<std::shared_ptr<Cells>> cells_;  // one an item
     std::vector<bool> batch_ends_;
+    std::optional<int32_t> begun_;
     int32_t count_ = 0;
 };
 

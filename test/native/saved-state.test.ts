@@ -57,7 +57,9 @@ describe('save(file, { kv: true })', () => {
     const answer = await ask(loaded)
     expect(essence(answer)).toEqual(essence(expected))
     expect(answer.logprobs).toEqual(expected.logprobs)
-    expect(answer.usage.cachedTokens).toBe(kv?.tokens)
+    // With `deterministic` also the end of the text, which was less than a batch.
+    const again = (kv?.tokens ?? NaN) - answer.usage.cachedTokens
+    expect(again).toBeLessThan(options.deterministic ? 40 : 1)
     expect(answer.images.map(({ source }) => source)).toEqual(['kv', 'kv', 'encoder'])
     expect(answer.videos).toMatchObject([{ encodedPairs: 0 }])
   })
