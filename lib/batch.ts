@@ -147,8 +147,7 @@ export class Batch<Value = unknown> implements AsyncIterable<BatchItem<Value>>, 
   async #answer(index: number, entry: BatchEntry, signal: AbortSignal): Promise<BatchItem<Value>> {
     try {
       const { messages, options } = hasOptions(entry) ? entry : { messages: entry, options: undefined }
-      const both = options?.signal ? AbortSignal.any([signal, options.signal]) : signal
-      return { index, result: await this.#ask(messages, options, both) }
+      return { index, result: await this.#ask(messages, options, signal) }
     } catch (error) {
       return { index, error: error as Error }
     }

@@ -154,11 +154,12 @@ export class QwenVL implements AsyncDisposable {
   ): Batch<ValueOf<Schema>> {
     const { concurrency = 2 * this.info.parallel, ...common } = options
     const settings = checkGenerateOptions(common)
-    return new Batch(conversations, concurrency, settings.signal, (messages, own, signal) =>
-      this.#maker.requests.whenRoom(signal, () =>
-        this.chat(messages, { ...common, ...own, signal } as GenerateOptions<Schema>),
-      ),
-    )
+    return new Batch(conversations, concurrency, settings.signal, (messages, own, rest) => {
+      const asked = { ...common, ...own } as GenerateOptions<Schema>
+      checkGenerateOptions(asked)
+      const signal = own?.signal ? AbortSignal.any([rest, own.signal]) : rest
+      return this.#maker.requests.whenRoom(signal, () => this.chat(messages, { ...asked, signal }))
+    })
   }
 
   /** Starts a conversation that remembers its turns. @throws InvalidArgumentError */

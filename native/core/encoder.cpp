@@ -98,9 +98,9 @@ void Encoder::run() {
         if (wanted(*encoding) && !find(*encoding)) {
             encode(*encoding);
         }
-        // Kept before it leaves the queue: whoever comes in between finds it in the one or in the other.
+        // Before it leaves the queue: whoever comes in between finds it in the one or in the other.
         if (encoding->rows && encoding->source == Source::encoder) {
-            cache_.keep(encoding->image->hash, encoding->rows, wanted_place(*encoding));
+            keep(*encoding);
         }
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -117,13 +117,21 @@ void Encoder::run() {
 bool Encoder::find(Encoding & encoding) {
     const ImageSegment & image = *encoding.image;
     const size_t values = static_cast<size_t>(image.count) * static_cast<size_t>(vision_.embedding_width());
-    const auto found = cache_.find(image.hash, values, image.cache);
-    if (!found) {
-        return false;
+    try {
+        if (const auto found = cache_.find(image.hash, values, image.cache)) {
+            encoding.rows = found->rows;
+            encoding.source = found->on_disk ? Source::disk : Source::memory;
+        }
+    } catch (const std::bad_alloc &) {  // the cache only saves time
     }
-    encoding.rows = found->rows;
-    encoding.source = found->on_disk ? Source::disk : Source::memory;
-    return true;
+    return encoding.rows != nullptr;
+}
+
+void Encoder::keep(const Encoding & encoding) {
+    try {
+        cache_.keep(encoding.image->hash, encoding.rows, wanted_place(encoding));
+    } catch (const std::bad_alloc &) {  // likewise
+    }
 }
 
 void Encoder::encode(Encoding & encoding) {

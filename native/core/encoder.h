@@ -57,6 +57,7 @@ class Encoder {
     void enqueue(std::shared_ptr<Encoding> encoding);
     void run();
     bool find(Encoding & encoding);
+    void keep(const Encoding & encoding);
     void encode(Encoding & encoding);
     bool wanted(const Encoding & encoding);
     Keep wanted_place(const Encoding & encoding);

@@ -102,11 +102,13 @@ std::shared_ptr<Request> Engine::running(int64_t id) const {
     return found == requests_.end() ? nullptr : found->second.lock();
 }
 
-// Called by whatever thread ends a request.
+// Called by whatever thread ends a request; of two, the first one is heard.
 void Engine::emit(Event event) {
     if (std::holds_alternative<End>(event.body) || std::holds_alternative<RequestError>(event.body)) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        requests_.erase(event.request);
+        if (requests_.erase(event.request) == 0) {
+            return;
+        }
     }
     sink_(std::move(event));
 }

@@ -134,6 +134,16 @@ bool Roster::has_room(const Running & run) {
     return true;
 }
 
+void Roster::put_aside_last() {
+    size_t last = 0;
+    for (size_t i = 1; i < running_.size(); i++) {
+        if (running_[i]->generation->request().priority <= running_[last]->generation->request().priority) {
+            last = i;
+        }
+    }
+    put_aside(last);
+}
+
 bool Roster::put_aside_unread() {
     for (size_t i = 0; i < running_.size(); i++) {
         if (running_[i]->generation->parked()) {

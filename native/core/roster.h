@@ -49,8 +49,8 @@ class Roster {
     void remove_ended();
     // Tells those that were removed of their end: apart, so that counts are true by then.
     void tell_ended();
-    // Puts the one aside that was admitted last.
-    void put_aside_last() { put_aside(running_.size() - 1); }
+    // Puts the one aside that was admitted last among those of the lowest priority.
+    void put_aside_last();
     // Puts one aside that nobody reads. False if there is none.
     bool put_aside_unread();
     // Ends everything as cancelled.

@@ -367,7 +367,7 @@ void Scheduler::keep_prompt(const Running & run) {
 
 // ---- what both need --------------------------------------------------------------------------------------------------
 
-// The KV memory is full: a cache goes, or the cells of whom nobody reads; else the one that was admitted last waits until
+// The KV memory is full: a cache goes, or the cells of whom nobody reads; else the last one of the lowest priority waits until
 // there is room again.
 void Scheduler::make_room() {
     const int32_t free = memory_.free_cells();

@@ -127,6 +127,30 @@ TEST(a_full_memory_makes_the_last_one_wait_not_fail) {
     }
 }
 
+TEST(a_full_memory_makes_the_lower_priority_wait) {
+    Running running;
+    const auto submit = [&](int64_t id, int priority) {
+        auto request = prompt(text(50, static_cast<int32_t>(id)), 200);
+        running.engine->submit(std::make_shared<Request>(id, std::move(request), priority));
+    };
+    submit(11, 0);
+    while (running.events.tokens(11).empty()) {
+        std::this_thread::yield();
+    }
+    submit(12, 1);  // 750 cells of 512
+    submit(13, 1);
+    for (const int64_t id : {11, 12, 13}) {
+        running.events.wait<End>(id);
+    }
+    std::vector<int64_t> ended;
+    for (const auto & event : running.events.events()) {
+        if (std::holds_alternative<End>(event.body)) {
+            ended.push_back(event.request);
+        }
+    }
+    CHECK_EQ(ended.back(), 11);
+}
+
 TEST(the_higher_priority_goes_first) {
     EngineParams one = params();
     one.parallel = 1;

@@ -44,6 +44,15 @@ test('a conversation that fails has its error, and disturbs no other', async () 
     if (result) expect(essence(result)).toEqual(good[index]?.result && essence(good[index].result))
 })
 
+test.each([{ signal: 7 }, { maxTokens: 0 }, { nothing: 1 }])(
+  'whose options are wrong: %j',
+  async (options) => {
+    const [bad, good] = await vl.batch([{ messages: 'x', options: options as never }, 'x'], { maxTokens: 2 })
+    expect(bad?.error).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(good?.result?.usage.completionTokens).toBe(2)
+  },
+)
+
 test('may have options of its own', async () => {
   const items = await vl.batch(
     [
