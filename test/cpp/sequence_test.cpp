@@ -106,9 +106,16 @@ TEST(the_memory_is_cut_by_position) {
 
 // Pairs of frames at the same position in time can only be dropped together.
 TEST(items_at_one_position_are_cut_together) {
-    const Sequence sequence = Stored({text({10}, 0), picture("a"), picture("b")}).sequence;
+    Sequence sequence = Stored({text({10}, 0), picture("a"), picture("b")}).sequence;
     CHECK_EQ(sequence.cut_at(2), 1u);
     CHECK_EQ(sequence.cut_at(3), 3u);
+    const int32_t position = sequence.items().back().position;
+    sequence.begin_picture(position + 1);
+    CHECK_EQ(sequence.cut_at(3), 3u);
+    sequence.begin_picture(position);
+    CHECK_EQ(sequence.cut_at(3), 1u);
+    sequence.truncate(1);
+    CHECK(!sequence.in_picture());
 }
 
 TEST(ends_of_batches_are_remembered) {
