@@ -1,23 +1,11 @@
 /** Requests that no client would send, the same ones for the same seed: mutations of good ones, and plain noise. */
+import { randomOf } from './random'
 
 export interface FuzzRequest {
   readonly method: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
-}
-
-type Random = () => number
-
-/** Mulberry32: small, and the same everywhere. */
-function randomOf(seed: number): Random {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let value = Math.imul(state ^ (state >>> 15), state | 1)
-    value ^= value + Math.imul(value ^ (value >>> 7), value | 61)
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 const paths = [
