@@ -134,6 +134,25 @@ bool Roster::has_room(const Running & run) {
     return true;
 }
 
+void Roster::make_room() {
+    const int32_t free = memory_.free_cells();
+    while (memory_.forget_oldest()) {
+        if (memory_.free_cells() > free) {  // else others hold the same cells
+            return;
+        }
+    }
+    if (put_aside_unread()) {
+        return;
+    }
+    if (running_.size() > 1) {
+        put_aside_last();
+        return;
+    }
+    running_.front()->generation->fail(Error("CONTEXT_OVERFLOW",
+                                             "The context is full. Use a larger `contextSize`, a shorter prompt, or "
+                                             "a lower `maxPixels`."));
+}
+
 void Roster::put_aside_last() {
     size_t last = 0;
     for (size_t i = 1; i < running_.size(); i++) {

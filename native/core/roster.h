@@ -49,15 +49,17 @@ class Roster {
     void remove_ended();
     // Tells those that were removed of their end: apart, so that counts are true by then.
     void tell_ended();
-    // Puts the one aside that was admitted last among those of the lowest priority.
-    void put_aside_last();
-    // Puts one aside that nobody reads. False if there is none.
-    bool put_aside_unread();
+    // The KV memory is full: a cache goes, or the cells of whom nobody reads; else the last one of the lowest priority waits
+    // until there is room again, and who is alone fails.
+    void make_room();
     // Ends everything as cancelled.
     void finish();
 
   private:
     bool make_place();
+    void put_aside_last();
+    // False if nobody is unread.
+    bool put_aside_unread();
     std::unique_ptr<Generation> next_waiting();
     bool start(std::unique_ptr<Generation> & generation);
     bool has_room(const Running & run);

@@ -200,7 +200,7 @@ bool Scheduler::compute(std::vector<Part> parts) {
         }
     }
     if (outcome == Decoder::Outcome::NoRoom) {
-        make_room();
+        roster_.make_room();
         return true;
     }
     drop(parts);
@@ -326,7 +326,7 @@ void Scheduler::compute_rows(Running & run, const std::vector<float> & rows) {
     decoder_.synchronize();
     const double ms = milliseconds_since(start);
     if (outcome == Decoder::Outcome::NoRoom) {
-        make_room();
+        roster_.make_room();
         return;
     }
     if (outcome != Decoder::Outcome::Done) {
@@ -366,27 +366,6 @@ void Scheduler::keep_prompt(const Running & run) {
 }
 
 // ---- what both need --------------------------------------------------------------------------------------------------
-
-// The KV memory is full: a cache goes, or the cells of whom nobody reads; else the last one of the lowest priority waits until
-// there is room again.
-void Scheduler::make_room() {
-    const int32_t free = memory_.free_cells();
-    while (memory_.forget_oldest()) {
-        if (memory_.free_cells() > free) {  // else others hold the same cells
-            return;
-        }
-    }
-    if (roster_.put_aside_unread()) {
-        return;
-    }
-    if (roster_.running().size() > 1) {
-        roster_.put_aside_last();
-        return;
-    }
-    roster_.running().front()->generation->fail(Error("CONTEXT_OVERFLOW",
-                                                      "The context is full. Use a larger `contextSize`, a shorter "
-                                                      "prompt, or a lower `maxPixels`."));
-}
 
 // Who runs computes anew.
 void Scheduler::forget_all() {

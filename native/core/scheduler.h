@@ -47,7 +47,6 @@ class Scheduler {
     bool compute_picture();
     void keep_prompt(const Running & run);
     void compute_rows(Running & run, const std::vector<float> & rows);
-    void make_room();
     void forget_all();
     void tell();
 
