@@ -156,7 +156,7 @@ export class Batch<Value = unknown> implements AsyncIterable<BatchItem<Value>>, 
 
 /** Nothing more is taken. `asked`: for one more, which may never come; it is not waited for. */
 async function leave(source: Iterator<unknown> | AsyncIterator<unknown>, asked: boolean): Promise<void> {
-  const left = Promise.resolve(source.return?.())
+  const left = (async () => source.return?.())()
   if (asked) left.catch(() => undefined)
   else await left
 }

@@ -131,7 +131,10 @@ export interface GenerateOptions<Schema extends OutputSchema | undefined = Outpu
   readonly logitBias?: Readonly<Record<number, number>>
   /** Same seed, same text; among other requests only with `deterministic`. Default: a new one each time. */
   readonly seed?: number
-  /** Among waiting requests, and their pictures before the encoder, the higher goes first; a whole number. Default 0. */
+  /**
+   * Among waiting requests, and their pictures before the encoder, the higher goes first; where the KV memory is full, the
+   * lowest waits. A whole number. Default 0.
+   */
   readonly priority?: number
   /** Texts that end the answer; not part of it. */
   readonly stop?: string | readonly string[]

@@ -88,7 +88,11 @@ export function checkServerOptions(options: unknown): ServerSettings {
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 /** True for an address or name that only this machine reaches. */

@@ -101,8 +101,9 @@ void EmbeddingCache::keep_in_memory(const std::string & hash, const SharedRows &
         by_hash_.erase(known);
     }
     if (bytes_of(rows) <= most_bytes_) {
-        entries_.push_front({hash, rows});
-        by_hash_[hash] = entries_.begin();
+        std::list<Entry> made{{hash, rows}};
+        by_hash_[hash] = made.begin();
+        entries_.splice(entries_.begin(), made);  // who is out of memory by now has changed nothing
         stats_.bytes += bytes_of(rows);
     }
     while (stats_.bytes > most_bytes_) {

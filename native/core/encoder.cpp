@@ -24,7 +24,7 @@ Encoder::~Encoder() {
 }
 
 std::shared_ptr<Encoding> Encoder::obtain(std::shared_ptr<const Request> owner, const ImageSegment & image,
-                                          bool & joined) {
+                                          int priority, bool & joined) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto same = std::find_if(queue_.begin(), queue_.end(), [&](const auto & each) {
         return each->wanted > 0 && same_picture(*each->image, image);
@@ -34,15 +34,11 @@ std::shared_ptr<Encoding> Encoder::obtain(std::shared_ptr<const Request> owner, 
         auto encoding = *same;
         encoding->wanted++;
         encoding->keep = std::max(encoding->keep, image.cache);
-        if (same != queue_.begin() && owner->priority > encoding->priority) {
-            queue_.erase(same);
-            encoding->priority = owner->priority;
-            enqueue(encoding);
-        }
+        hurry(encoding, priority);
         return encoding;
     }
     auto encoding = std::make_shared<Encoding>();
-    encoding->priority = owner->priority;
+    encoding->priority = priority;
     encoding->owner = std::move(owner);
     encoding->image = &image;
     encoding->wanted = 1;
@@ -50,6 +46,23 @@ std::shared_ptr<Encoding> Encoder::obtain(std::shared_ptr<const Request> owner, 
     enqueue(encoding);
     changed_.notify_all();
     return encoding;
+}
+
+void Encoder::raise(const std::shared_ptr<Encoding> & encoding, int priority) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    hurry(encoding, priority);
+}
+
+void Encoder::hurry(const std::shared_ptr<Encoding> & encoding, int priority) {
+    if (priority <= encoding->priority) {
+        return;
+    }
+    encoding->priority = priority;
+    const auto place = std::find(queue_.begin(), queue_.end(), encoding);
+    if (place != queue_.end() && place != queue_.begin()) {
+        queue_.erase(place);
+        enqueue(encoding);
+    }
 }
 
 // Behind those of the same priority; never before the first, which is being encoded.

@@ -47,13 +47,17 @@ class Encoder {
     ~Encoder();
 
     // Begins, or joins, the encoding of a picture of `owner`. `joined`: it was begun for another request.
-    std::shared_ptr<Encoding> obtain(std::shared_ptr<const Request> owner, const ImageSegment & image, bool & joined);
+    std::shared_ptr<Encoding> obtain(std::shared_ptr<const Request> owner, const ImageSegment & image, int priority,
+                                     bool & joined);
+    // One of a higher priority waits for it.
+    void raise(const std::shared_ptr<Encoding> & encoding, int priority);
     // One who wanted it does not any more: what nobody wants stops after the current operation.
     void drop(const std::shared_ptr<Encoding> & encoding);
     // Stops the current picture and takes no other.
     void stop();
 
   private:
+    void hurry(const std::shared_ptr<Encoding> & encoding, int priority);
     void enqueue(std::shared_ptr<Encoding> encoding);
     void run();
     bool find(Encoding & encoding);

@@ -102,15 +102,16 @@ std::shared_ptr<Request> Engine::running(int64_t id) const {
     return found == requests_.end() ? nullptr : found->second.lock();
 }
 
-// Called by whatever thread ends a request; of two, the first one is heard.
+// Called by whatever thread ends a request; of two, the first one is heard, and before that the engine has ended.
 void Engine::emit(Event event) {
-    if (std::holds_alternative<End>(event.body) || std::holds_alternative<RequestError>(event.body)) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (requests_.erase(event.request) == 0) {
-            return;
-        }
+    if (!std::holds_alternative<End>(event.body) && !std::holds_alternative<RequestError>(event.body)) {
+        sink_(std::move(event));
+        return;
     }
-    sink_(std::move(event));
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (requests_.erase(event.request) > 0) {
+        sink_(std::move(event));
+    }
 }
 
 std::shared_ptr<const Model> Engine::model() const {

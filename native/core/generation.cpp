@@ -150,7 +150,6 @@ const std::vector<float> * Generation::rows(size_t item) {
     if (!picture.embedding.empty()) {
         return &picture.embedding;
     }
-    encode_ahead(item);
     const Encoding & encoding = *rows_.at(item).encoding;
     if (!encoding.done) {
         return nullptr;
@@ -161,16 +160,18 @@ const std::vector<float> * Generation::rows(size_t item) {
     return encoding.rows.get();
 }
 
-void Generation::encode_ahead(size_t computed) {
+void Generation::encode_ahead(size_t computed, int urgency) {
     int ahead = 0;
     for (size_t i = computed; i < prompt_size_ && ahead < kEncodedAhead; i++) {
         if (items_[i].token >= 0) {
             continue;
         }
         ahead++;
-        if (image(items_[i]).embedding.empty() && rows_.count(i) == 0) {
+        if (const auto begun = rows_.find(i); begun != rows_.end()) {
+            encoder_->raise(begun->second.encoding, urgency);
+        } else if (image(items_[i]).embedding.empty()) {
             bool joined = false;
-            auto encoding = encoder_->obtain(request_, image(items_[i]), joined);
+            auto encoding = encoder_->obtain(request_, image(items_[i]), urgency, joined);
             rows_.emplace(i, Rows{std::move(encoding), joined});
         }
     }

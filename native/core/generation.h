@@ -40,11 +40,10 @@ class Generation {
 
     // So many items are in the KV memory now; `reused`: others had computed them. Tells of their pictures.
     void reached(size_t computed, bool reused);
-    // The rows of the picture items_[item], or nullptr while they are encoded; begins that for the next ones too. Throws
-    // the encoder's Error.
-    const std::vector<float> * rows(size_t item);
     // Begins encoding the next pictures from items_[computed] on.
-    void encode_ahead(size_t computed);
+    void encode_ahead(size_t computed, int urgency);
+    // The rows of the picture items_[item], whose encoding was begun, or nullptr while it goes on. Throws the encoder's Error.
+    const std::vector<float> * rows(size_t item);
     void rows_used(size_t item);
 
     // The logits behind the last item: chooses the token that follows, and adds it unless the answer ends. Throws Error.

@@ -13,7 +13,8 @@ void PictureRequests::serve(RequestQueue & queue) {
             continue;
         }
         bool joined = false;
-        auto encoding = encoder_->obtain(request, std::get<EncodeParams>(request->params).image, joined);
+        auto encoding =
+            encoder_->obtain(request, std::get<EncodeParams>(request->params).image, request->priority, joined);
         requests_.push_back({std::move(request), std::move(encoding)});
     }
     for (auto & [request, encoding] : requests_) {

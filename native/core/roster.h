@@ -49,7 +49,7 @@ class Roster {
     void remove_ended();
     // Tells those that were removed of their end: apart, so that counts are true by then.
     void tell_ended();
-    // The KV memory is full: a cache goes, or the cells of whom nobody reads; else the last one of the lowest priority waits
+    // The KV memory is full: caches go, or the cells of whom nobody reads; else the last one of the lowest priority waits
     // until there is room again, and who is alone fails.
     void make_room();
     // Ends everything as cancelled.

@@ -33,6 +33,7 @@ bool Scheduler::turn() {
     roster_.admit();
     tell();
     const bool text = compute(plan());
+    roster_.remove_ended();  // before a picture wants their room
     const bool picture = compute_picture();
     roster_.remove_ended();
     tell();
@@ -288,7 +289,7 @@ void Scheduler::sample_with(const Part & part, int index) {
 bool Scheduler::compute_picture() {
     const auto waiting = prompts();
     for (Running * run : waiting) {
-        run->generation->encode_ahead(roster_.computed(*run));
+        run->generation->encode_ahead(roster_.computed(*run), run->urgency);
     }
     for (Running * run : waiting) {
         const size_t item = roster_.computed(*run);

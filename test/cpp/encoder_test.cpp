@@ -13,10 +13,15 @@ class Waiting {
         image.hash = hash;
         const auto owner = std::make_shared<const Request>(0, EncodeParams{image}, priority);
         bool joined = false;
-        const auto encoding = encoder_.obtain(owner, std::get<EncodeParams>(owner->params).image, joined);
+        const auto encoding = encoder_.obtain(owner, std::get<EncodeParams>(owner->params).image, priority, joined);
         if (!joined) {
             left_.emplace_back(hash, encoding);
         }
+    }
+    void raise(const char * hash, int priority) {
+        const auto found =
+            std::find_if(left_.begin(), left_.end(), [&](const auto & each) { return each.first == hash; });
+        encoder_.raise(found->second, priority);
     }
     std::vector<std::string> order() {
         const size_t all = left_.size();
@@ -78,6 +83,17 @@ TEST(a_picture_has_the_highest_priority_of_those_who_want_it) {
     waiting.obtain("wanted", -2);
     waiting.obtain("begun", 2);
     CHECK(waiting.order() == (std::vector<std::string>{"begun", "wanted", "usual"}));
+}
+
+TEST(one_that_somebody_urgent_comes_to_wait_for_goes_before) {
+    Waiting waiting;
+    waiting.obtain("begun", 0);
+    waiting.obtain("usual", 0);
+    waiting.obtain("shared", -1);
+    waiting.raise("shared", 1);
+    waiting.raise("usual", -1);
+    waiting.raise("begun", 3);
+    CHECK(waiting.order() == (std::vector<std::string>{"begun", "shared", "usual"}));
 }
 
 int main() {
