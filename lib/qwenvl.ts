@@ -104,14 +104,20 @@ export class QwenVL implements AsyncDisposable {
     messages: MessagesInput,
     options: GenerateOptions<Schema> = {},
   ): GenerationStream<GenerationResult<ValueOf<Schema>>> {
-    const settings = checkGenerateOptions(options)
+    return this.#start(messages, checkGenerateOptions(options))
+  }
+
+  #start<Value>(
+    messages: MessagesInput,
+    settings: GenerateOptions,
+  ): GenerationStream<GenerationResult<Value>> {
     const normalised = normaliseMessages(messages)
     return new GenerationStream(async (push, signal) => {
       const { result } = await this.#maker.requests.run('answer', push, async (watched) => {
         const prompt = await preparePrompt(this.#maker, normalised, renderOptions(settings), signal)
         return answer(this.#maker, prompt, settings, watched, signal)
       })
-      return result as GenerationResult<ValueOf<Schema>>
+      return result as GenerationResult<Value>
     }, settings.signal)
   }
 
@@ -155,10 +161,12 @@ export class QwenVL implements AsyncDisposable {
     const { concurrency = 2 * this.info.parallel, ...common } = options
     const settings = checkGenerateOptions(common)
     return new Batch(conversations, concurrency, settings.signal, (messages, own, rest) => {
-      const asked = { ...common, ...own } as GenerateOptions<Schema>
-      checkGenerateOptions(asked)
+      const asked = checkGenerateOptions({ ...common, ...own })
       const signal = own?.signal ? AbortSignal.any([rest, own.signal]) : rest
-      return this.#maker.requests.whenRoom(signal, () => this.chat(messages, { ...asked, signal }))
+      return this.#maker.requests.whenRoom(
+        signal,
+        () => this.#start<ValueOf<Schema>>(messages, { ...asked, signal }).result,
+      )
     })
   }
 
