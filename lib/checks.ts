@@ -26,9 +26,8 @@ const string = z.custom<string>((value) => typeof value === 'string' && value !=
   error: 'a string, not empty',
 })
 const boolean = z.boolean({ error: 'true or false' })
-// By shape: under jest and in other realms `instanceof AbortSignal` is false.
 const callback = z.custom<() => void>((value) => typeof value === 'function', { error: 'a function' })
-
+// By shape: under jest and in other realms `instanceof AbortSignal` is false.
 const signal = z.custom<AbortSignal>(
   (value) => typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value,
   { error: 'an AbortSignal' },

@@ -102,7 +102,7 @@ std::shared_ptr<Request> Engine::running(int64_t id) const {
     return found == requests_.end() ? nullptr : found->second.lock();
 }
 
-// Called by whatever thread ends a request; of two, the first one is heard, and before that the engine has ended.
+// Called by whatever thread ends a request. Of two that do the first is heard, and none after the engine's own end.
 void Engine::emit(Event event) {
     if (!std::holds_alternative<End>(event.body) && !std::holds_alternative<RequestError>(event.body)) {
         sink_(std::move(event));

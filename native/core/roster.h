@@ -58,7 +58,7 @@ class Roster {
   private:
     bool make_place();
     void put_aside_last();
-    // False if nobody is unread.
+    // False if everybody is read.
     bool put_aside_unread();
     std::unique_ptr<Generation> next_waiting();
     bool start(std::unique_ptr<Generation> & generation);
