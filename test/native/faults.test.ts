@@ -7,15 +7,12 @@ import type { ContentPart, GenerateOptions, QwenVL } from '../../lib'
 import { noise } from '../support/fixtures'
 import type { FixtureId } from '../support/fixtures'
 import { essence, loadFixture } from '../support/model'
+import { scoreDifference, scoresOf } from '../support/numbers'
+import type { Scored } from '../support/numbers'
+import { randomOf } from '../support/random'
 
 const seed = 20261125
 const count = 200
-
-/** Park and Miller's generator: 0 to 1. */
-function randomNumbers(from: number) {
-  let state = from
-  return () => (state = (state * 48271) % 2147483647) / 2147483647
-}
 
 type Kind = 'text' | 'picture' | 'pictures' | 'video' | 'embedding' | 'chat'
 type Fate = 'good' | 'bad' | 'aborted' | 'left' | 'unread'
@@ -30,8 +27,7 @@ interface Plan {
 }
 
 function plans(): Plan[] {
-  const random = randomNumbers(seed)
-  const oneOf = <T>(values: readonly T[]) => values[Math.floor(random() * values.length)] as T
+  const { fraction, below, oneOf } = randomOf(seed)
   return Array.from({ length: count }, (_, n) => ({
     n,
     kind: oneOf<Kind>(['text', 'text', 'picture', 'pictures', 'video', 'embedding', 'chat']),
@@ -39,8 +35,8 @@ function plans(): Plan[] {
       n % 3 === 0
         ? oneOf<Fate>(['bad', 'aborted', 'aborted', 'left'])
         : oneOf<Fate>(['good', 'good', 'good', 'unread']),
-    maxTokens: 1 + Math.floor(random() * 12),
-    moment: Math.floor(random() ** 2 * 4000),
+    maxTokens: 1 + below(12),
+    moment: Math.floor(fraction() ** 2 * 4000),
   }))
 }
 
@@ -114,8 +110,7 @@ async function perform(
   // Whom nobody reads for a while holds up nobody.
   if (fate === 'unread' && !quiet) await new Promise((resolve) => setTimeout(resolve, moment / 4))
   const result = await stream.result
-  const numbers = result.logprobs?.map(({ token, logprob }) => [token, logprob])
-  return { ...essence(result), ...(numbers && { numbers }) }
+  return { ...essence(result), scores: scoresOf(result) }
 }
 
 const options = {
@@ -181,28 +176,18 @@ describe.each<FixtureId>(['qwen2vl', 'qwen3.5'])('%s', (id) => {
       if (plan.fate !== 'good') continue
       const outcome = outcomes[index]
       expect({ plan, status: outcome?.status }).toEqual({ plan, status: 'fulfilled' })
-      const [told, expected] = [outcome, { value: await perform(quiet, plan, true, asked) }].map(numbersOf)
-      expect({ plan, distance: distance(told, expected) }).toEqual({ plan, distance: 0 })
+      const [told = [], expected = []] = [outcome, { value: await perform(quiet, plan, true, asked) }].map(
+        numbersOf,
+      )
+      const difference = scoreDifference(told, expected)
+      expect({ plan, difference, isSmall: difference < 0.01 }).toMatchObject({ isSmall: true })
     }
     expect(busy.stats().requests).toMatchObject({ active: 0, waiting: 0, refused: 0 })
   })
 })
 
 /** Log-probabilities of the tokens of an answer; of an embedding its sum. */
-function numbersOf(outcome: object | undefined): Array<readonly [token: number, number]> {
+function numbersOf(outcome: object | undefined): readonly Scored[] {
   const value = outcome && 'value' in outcome ? outcome.value : undefined
-  if (typeof value === 'number') return [[0, value]]
-  const { numbers } = value as { numbers: Array<readonly [number, number]> }
-  return numbers
-}
-
-/** 0 where they differ by rounding alone. Behind a close call between two tokens nothing is compared. */
-function distance(told: ReturnType<typeof numbersOf> = [], expected: typeof told = []): number {
-  let most = 0
-  for (const [index, [token, value]] of expected.entries()) {
-    const [other, number = NaN] = told[index] ?? []
-    most = Math.max(most, Math.abs(number - value))
-    if (other !== token) break
-  }
-  return most < 0.01 ? 0 : most
+  return typeof value === 'number' ? [[0, value]] : (value as { scores: readonly Scored[] }).scores
 }

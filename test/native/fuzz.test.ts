@@ -8,10 +8,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { QwenVL, user } from '../../lib'
 import type { ContentPart, GenerationResult } from '../../lib'
 import { configurationOf, partsOf, plansOf } from '../support/enginefuzz'
 import type { Configuration, Plan } from '../support/enginefuzz'
+import { scoreDifference, scoresOf } from '../support/numbers'
 import { randomOf } from '../support/random'
 
 const isLong = process.env['npm_lifecycle_event'] === 'fuzz:engine'
@@ -91,20 +93,12 @@ async function perform(vl: QwenVL, plan: Plan): Promise<Answered[]> {
   return answered
 }
 
-/** Nothing where both say the same: to the bit, or as far as they go together. */
-function difference(got: GenerationResult, alone: GenerationResult, deterministic: boolean) {
-  const numbers = ({ logprobs = [] }: GenerationResult) =>
-    logprobs.map(({ token, logprob }) => ({ token, logprob }))
-  const [ours, theirs] = [numbers(got), numbers(alone)]
-  const at = ours.findIndex(({ token, logprob }, n) => {
-    const other = theirs[n]
-    if (deterministic) return token !== other?.token || logprob !== other.logprob
-    return token !== other?.token || !(Math.abs(logprob - other.logprob) < tolerance)
-  })
-  const near = !deterministic && Math.abs((ours[at]?.logprob ?? 0) - (theirs[at]?.logprob ?? 9)) < tolerance
-  if (got.usage.promptTokens !== alone.usage.promptTokens || (at >= 0 && !near) || !ours.length)
-    return { at, of: theirs.length, ours: ours[at], theirs: theirs[at], usage: [got.usage, alone.usage] }
-  return at < 0 && ours.length !== theirs.length ? { ours: ours.length, theirs: theirs.length } : undefined
+/** To the bit, or as far as they go together. */
+function isSame(got: GenerationResult, alone: GenerationResult, deterministic: boolean): boolean {
+  const [ours, theirs] = [scoresOf(got), scoresOf(alone)]
+  const difference = scoreDifference(ours, theirs)
+  const near = deterministic ? difference === 0 && isDeepStrictEqual(ours, theirs) : difference < tolerance
+  return near && got.usage.promptTokens === alone.usage.promptTokens
 }
 
 async function wrongAnswers({ load, disk }: Configuration, plans: readonly Plan[]) {
@@ -120,9 +114,15 @@ async function wrongAnswers({ load, disk }: Configuration, plans: readonly Plan[
     for (const [n, answers] of answered.entries()) {
       for (const { got, again } of answers) {
         await using fresh = await QwenVL.load(load)
-        const found = difference(got, await again(fresh), load.deterministic ?? false)
+        const alone = await again(fresh)
         compared++
-        if (found) wrong.push({ run, n, ...found, plan: plans[n] })
+        if (!isSame(got, alone, load.deterministic ?? false))
+          wrong.push({
+            run,
+            plan: plans[n],
+            scores: [got, alone].map(scoresOf),
+            usage: [got.usage, alone.usage],
+          })
       }
     }
   }

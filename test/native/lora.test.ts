@@ -16,12 +16,11 @@ import { join } from 'node:path'
 import { image, user } from '../../lib'
 import type { GenerationResult, Message, QwenVL } from '../../lib'
 import { inspectGguf } from '../../lib/engine/engine'
-import { goldenIds, goldenRoot, pair, picture, root } from '../support/fixtures'
+import { adapterOf, goldenIds, goldenRoot, pair, picture } from '../support/fixtures'
 import type { FixtureId } from '../support/fixtures'
 import { loadFixture } from '../support/model'
 import { centred, cosine, firstLogits } from '../support/numbers'
 
-const adapterOf = (id: FixtureId) => join(root, 'test/fixtures', id, 'lora-f32.gguf')
 const path = adapterOf('qwen3vl')
 const folder = mkdtempSync(join(tmpdir(), 'qwenvl-lora-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -6,7 +6,7 @@ import { schemaToGrammar } from '../../lib/engine/engine'
 import { readSchema } from '../../lib/output/schema'
 import { picture } from '../support/fixtures'
 import { collect, loadFixture, textOf } from '../support/model'
-import { randomFrom } from '../unit/grounding/random'
+import { randomOf } from '../support/random'
 
 const scene = image(picture('scene.png'), { maxPixels: 28 * 28 * 16 })
 const loud = { temperature: 1.5, topK: 0, topP: 1, maxTokens: 500 }
@@ -145,8 +145,8 @@ describe('refused before anything runs, and the next request works:', () => {
 })
 
 test('whatever the schema, it becomes a grammar or a typed error', async () => {
-  const random = randomFrom(17)
-  const pick = (...items: unknown[]) => items[random(items.length)]
+  const { below } = randomOf(17)
+  const pick = (...items: unknown[]) => items[below(items.length)]
   const anySchema = (depth: number): unknown => {
     const inner = () => (depth > 0 ? anySchema(depth - 1) : pick({}, true, { type: 'string' }))
     const keywords: Array<[string, () => unknown]> = [
@@ -184,7 +184,7 @@ test('whatever the schema, it becomes a grammar or a typed error', async () => {
       ['$ref', () => pick('#', '#/properties/a', '#/$defs/x', 'http://x', 7)],
       ['$defs', () => ({ x: inner() })],
     ]
-    const some = Array.from({ length: 1 + random(4) }, () => keywords[random(keywords.length)])
+    const some = Array.from({ length: 1 + below(4) }, () => keywords[below(keywords.length)])
     return Object.fromEntries(some.flatMap((keyword) => (keyword ? [[keyword[0], keyword[1]()]] : [])))
   }
   const outcomes = { grammar: 0, refused: 0 }

@@ -5,8 +5,7 @@
 import { join } from 'node:path'
 import { image, video } from '../../lib'
 import type { ContentPart, GenerateOptions, LoadOptions } from '../../lib'
-import { fixtureIds, noise, pair, root, small } from './fixtures'
-import { below, oneOf } from './random'
+import { adapterOf, fixtureIds, noise, pair, root, small } from './fixtures'
 import type { Random } from './random'
 
 export interface Configuration {
@@ -49,71 +48,70 @@ export interface Plan {
   readonly turns: readonly [Turn, ...Turn[]]
 }
 
-const adapterOf = (id: string) => join(root, 'test/fixtures', id, 'lora-f32.gguf')
-
-export function configurationOf(random: Random): Configuration {
-  const id = oneOf(random, fixtureIds)
-  const mtp = id === 'qwen3.5' && random() < 0.5
+export function configurationOf({ fraction, oneOf }: Random): Configuration {
+  const id = oneOf(fixtureIds)
+  const mtp = id === 'qwen3.5' && fraction() < 0.5
   return {
     load: {
       ...pair(id),
       ...small,
       ...(mtp && { model: join(root, 'test/fixtures', id, 'model-mtp-f32.gguf'), mtp }),
-      contextSize: oneOf(random, [384, 512, 768, 1024]),
-      batchSize: oneOf(random, [16, 24, 33, 64, 128]),
-      parallel: oneOf(random, [1, 2, 3, 4, 6]),
-      stepMs: oneOf(random, [1, 5, 100]),
-      deterministic: random() < 0.3,
-      cacheBytes: oneOf(random, [0, 20_000, 2 ** 28]),
-      ...(random() < 0.35 && { lora: [{ path: adapterOf(id), scale: 0 }] }),
+      contextSize: oneOf([384, 512, 768, 1024]),
+      batchSize: oneOf([16, 24, 33, 64, 128]),
+      parallel: oneOf([1, 2, 3, 4, 6]),
+      stepMs: oneOf([1, 5, 100]),
+      deterministic: fraction() < 0.3,
+      cacheBytes: oneOf([0, 20_000, 2 ** 28]),
+      ...(fraction() < 0.35 && { lora: [{ path: adapterOf(id), scale: 0 }] }),
     },
-    disk: oneOf(random, ['nothing', 'nothing', 'embeddings', 'prompts']),
+    disk: oneOf(['nothing', 'nothing', 'embeddings', 'prompts']),
     unit: id.startsWith('qwen2') ? 28 : 32,
   }
 }
 
 export function plansOf(random: Random, { load, unit }: Configuration, count: number): Plan[] {
+  const { fraction, below, oneOf } = random
   const pictures = Array.from({ length: 5 }, (_, id) => ({
     id,
-    width: unit * oneOf(random, [1, 2, 3, 4, 6, 10]),
-    height: unit * oneOf(random, [1, 2, 3, 4, 6, 10]),
+    width: unit * oneOf([1, 2, 3, 4, 6, 10]),
+    height: unit * oneOf([1, 2, 3, 4, 6, 10]),
   })).map((each) => ({ ...each, height: each.width === 10 * unit ? 4 * unit : each.height }))
   const clips = clipsOf(random, unit)
   const beginnings = ['abcdefghijklmnop qrstuvw xyz. ', 'the what why. '].map((text) => text.repeat(12))
-  const text = () => oneOf(random, beginnings).slice(0, oneOf(random, [3, 10, 20, 40, 70, 100, 140]))
-  const tail = () => oneOf(random, ['?', 'What?', ` ${below(random, 1000)}`])
-  const shown = (embedded = false) => ({ picture: oneOf(random, pictures), embedded })
+  const text = () => oneOf(beginnings).slice(0, oneOf([3, 10, 20, 40, 70, 100, 140]))
+  const tail = () => oneOf(['?', 'What?', ` ${below(1000)}`])
+  const shown = (embedded = false) => ({ picture: oneOf(pictures), embedded })
   const contents: ReadonlyArray<() => Shown[]> = [
     () => [text(), tail()],
     () => [shown(), tail()],
     () => [text(), shown(), tail()],
     () => [shown(), ' or ', shown(), tail()],
     () => [shown(), shown(), tail()],
-    () => [{ clip: oneOf(random, clips) }, tail()],
+    () => [{ clip: oneOf(clips) }, tail()],
     () => [shown(true), tail()],
   ]
-  const content = () => oneOf(random, contents)()
+  const content = () => oneOf(contents)()
   return Array.from({ length: count }, (_, n) => ({
     n,
     options: optionsOf(random, load, n),
-    fate: oneOf(random, ['good', 'good', 'good', 'good', 'aborted', 'aborted', 'left', 'unread']),
-    startMs: random() < 0.6 ? 0 : below(random, 300),
-    fateMs: random() ** 2 * 300,
+    fate: oneOf(['good', 'good', 'good', 'good', 'aborted', 'aborted', 'left', 'unread']),
+    startMs: fraction() < 0.6 ? 0 : below(300),
+    fateMs: fraction() ** 2 * 300,
     turns: [
       { content: content(), before: 'nothing' },
-      ...Array.from({ length: random() < 0.7 ? 0 : 1 + below(random, 2) }, () => ({
-        content: random() < 0.4 ? content() : [tail()],
-        before: oneOf(random, ['nothing', 'nothing', 'fork', 'save', 'save kv'] as const),
+      ...Array.from({ length: fraction() < 0.7 ? 0 : 1 + below(2) }, () => ({
+        content: fraction() < 0.4 ? content() : [tail()],
+        before: oneOf(['nothing', 'nothing', 'fork', 'save', 'save kv'] as const),
       })),
     ],
   }))
 }
 
 /** Of equal sizes, the first two frames the same ones, now and then the next two as well. */
-function clipsOf(random: Random, unit: number): Clip[] {
-  const side = unit * oneOf(random, [2, 3, 4, 6])
-  const sampleFps = oneOf(random, [2, 8, 16])
-  const second = random() < 0.5 ? 10 : 0
+function clipsOf({ fraction, oneOf }: Random, unit: number): Clip[] {
+  const side = unit * oneOf([2, 3, 4, 6])
+  const sampleFps = oneOf([2, 8, 16])
+  const second = fraction() < 0.5 ? 10 : 0
   return [0, 1, 2].map((n) => ({
     side,
     sampleFps,
@@ -121,18 +119,22 @@ function clipsOf(random: Random, unit: number): Clip[] {
   }))
 }
 
-function optionsOf(random: Random, { lora, deterministic }: LoadOptions, n: number): GenerateOptions {
-  const scale = oneOf(random, [0, 0.5, 1])
+function optionsOf(
+  { fraction, below, oneOf }: Random,
+  { lora, deterministic }: LoadOptions,
+  n: number,
+): GenerateOptions {
+  const scale = oneOf([0, 0.5, 1])
   return {
-    ...(deterministic && random() < 0.3 ? { temperature: 1, seed: n } : { temperature: 0 }),
+    ...(deterministic && fraction() < 0.3 ? { temperature: 1, seed: n } : { temperature: 0 }),
     repetitionPenalty: 1,
     presencePenalty: 0,
     ignoreEos: true,
     logprobs: true,
-    maxTokens: 1 + below(random, oneOf(random, [3, 12, 24])),
-    priority: below(random, 3),
-    ...(random() < 0.5 && { speculate: oneOf(random, [1, 3, 8, 16]) }),
-    ...(lora && random() < 0.5 && { lora: lora.map((adapter) => ({ ...adapter, scale })) }),
+    maxTokens: 1 + below(oneOf([3, 12, 24])),
+    priority: below(3),
+    ...(fraction() < 0.5 && { speculate: oneOf([1, 3, 8, 16]) }),
+    ...(lora && fraction() < 0.5 && { lora: lora.map((adapter) => ({ ...adapter, scale })) }),
   }
 }
 

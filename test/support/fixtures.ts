@@ -20,6 +20,11 @@ export function pair(id: FixtureId = 'qwen2vl', precision: 'f32' | 'f16' = 'f32'
   return { model: join(folder, `model-${precision}.gguf`), mmproj: join(folder, `mmproj-${precision}.gguf`) }
 }
 
+/** The LoRA adapter of a generation. */
+export function adapterOf(id: FixtureId): string {
+  return join(root, 'test', 'fixtures', id, 'lora-f32.gguf')
+}
+
 export function picture(name: string): string {
   return join(root, 'test', 'fixtures', 'images', name)
 }

@@ -242,17 +242,16 @@ function nested(depth: number): unknown {
 
 /** @param picture A small picture as a data: URL */
 export function* fuzzRequests(seed: number, count: number, picture: string): Generator<FuzzRequest, void> {
-  const random = randomOf(seed)
-  const below = (most: number) => Math.floor(random() * most)
-  const oneOf = <T>(values: readonly T[]): T => values[below(values.length)] as T
+  const { fraction, below, oneOf } = randomOf(seed)
   const good = goodRequests(picture)
 
   /** Changes a place somewhere in a value. */
   const mutate = (value: unknown): unknown => {
-    if (typeof value !== 'object' || value === null || random() < 0.1) return structuredClone(oneOf(oddities))
+    if (typeof value !== 'object' || value === null || fraction() < 0.1)
+      return structuredClone(oneOf(oddities))
     const entries = Object.entries(value)
     const [key = '', inner] = entries.length > 0 ? oneOf(entries) : []
-    const kind = random()
+    const kind = fraction()
     const changed: Record<string, unknown> = Object.fromEntries(entries)
     if (kind < 0.1) Reflect.deleteProperty(changed, key)
     else if (kind < 0.2)
@@ -273,7 +272,7 @@ export function* fuzzRequests(seed: number, count: number, picture: string): Gen
     const changed = Buffer.from(bytes)
     for (let times = below(5); times >= 0; times--)
       if (changed.length > 0) changed[below(changed.length)] = below(256)
-    return random() < 0.5 ? changed.subarray(0, below(changed.length + 1)) : changed
+    return fraction() < 0.5 ? changed.subarray(0, below(changed.length + 1)) : changed
   }
 
   for (let index = 0; index < count; index++) {
@@ -281,8 +280,8 @@ export function* fuzzRequests(seed: number, count: number, picture: string): Gen
     let value: unknown = oneOf(good[path])
     for (let times = below(4); times > 0; times--) value = mutate(value)
     let body: Buffer = Buffer.from(JSON.stringify(value) ?? '')
-    if (random() < 0.15) body = garble(body)
-    const odd = random()
+    if (fraction() < 0.15) body = garble(body)
+    const odd = fraction()
     yield {
       method: odd < 0.03 ? oneOf(['GET', 'PUT', 'DELETE', 'OPTIONS', 'HEAD', 'PATCH', 'PROPFIND']) : 'POST',
       path:
@@ -291,12 +290,12 @@ export function* fuzzRequests(seed: number, count: number, picture: string): Gen
           : path,
       headers: {
         'content-type':
-          random() < 0.05
+          fraction() < 0.05
             ? oneOf(['text/plain', 'application/json; charset=utf-16', 'application/jsonx', '', ';'])
             : 'application/json',
-        ...(random() < 0.03 && { 'content-encoding': oneOf(['gzip', 'br', 'x']) }),
-        ...(random() < 0.03 && { authorization: oneOf(['Bearer', 'Bearer  ', 'Basic x', '\u00ff']) }),
-        ...(random() < 0.02 && { host: oneOf(['evil.example', '127.0.0.1:1', '[::1]', 'localhost']) }),
+        ...(fraction() < 0.03 && { 'content-encoding': oneOf(['gzip', 'br', 'x']) }),
+        ...(fraction() < 0.03 && { authorization: oneOf(['Bearer', 'Bearer  ', 'Basic x', '\u00ff']) }),
+        ...(fraction() < 0.02 && { host: oneOf(['evil.example', '127.0.0.1:1', '[::1]', 'localhost']) }),
       },
       body,
     }

@@ -37,3 +37,25 @@ export function largestDifference(a: Float32Array, b: Float32Array): number {
   expect(a.length).toBe(b.length)
   return a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] ?? NaN))), 0)
 }
+
+/** A token that was chosen, or what else a number is of, and its log-probability. */
+export type Scored = readonly [token: number, logprob: number]
+
+export function scoresOf({ logprobs = [] }: GenerationResult): Scored[] {
+  return logprobs.map(({ token, logprob }) => [token, logprob] as const)
+}
+
+/**
+ * Largest difference of log-probabilities as far as two answers say the same: behind a close call between two tokens nothing
+ * is compared. NaN if there is nothing, or if one ends before.
+ */
+export function scoreDifference(a: readonly Scored[], b: readonly Scored[]): number {
+  let most = a.length > 0 ? 0 : NaN
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    const [token, logprob] = a[i] ?? [-1, NaN]
+    const [other, number] = b[i] ?? [-1, NaN]
+    most = Math.max(most, Math.abs(logprob - number))
+    if (token !== other) break
+  }
+  return most
+}

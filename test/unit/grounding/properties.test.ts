@@ -4,7 +4,7 @@ import type { Box } from '../../../lib/grounding/item'
 import { clickPoint } from '../../../lib/grounding/item'
 import { parseGrounding } from '../../../lib/grounding/parse'
 import type { Size } from '../../../lib/media/geometry'
-import { randomFrom } from './random'
+import { randomOf } from '../../support/random'
 
 interface Spelling {
   readonly generation: GenerationId
@@ -37,14 +37,14 @@ const spellings: Record<string, Spelling> = {
 
 /** A picture of up to 5000 pixels a side with a box in it. */
 function scenes(count: number): Array<{ original: Size; processed: Size; box: Box }> {
-  const random = randomFrom(20)
+  const { below } = randomOf(20)
   return Array.from({ length: count }, () => {
-    const [width, height] = [10 + random(5000), 10 + random(5000)]
-    const [x1, y1] = [random(width - 2), random(height - 2)]
+    const [width, height] = [10 + below(5000), 10 + below(5000)]
+    const [x1, y1] = [below(width - 2), below(height - 2)]
     return {
       original: { width, height },
-      processed: { width: 28 * (1 + random(80)), height: 28 * (1 + random(80)) },
-      box: { x1, y1, x2: x1 + 1 + random(width - x1 - 1), y2: y1 + 1 + random(height - y1 - 1) },
+      processed: { width: 28 * (1 + below(80)), height: 28 * (1 + below(80)) },
+      box: { x1, y1, x2: x1 + 1 + below(width - x1 - 1), y2: y1 + 1 + below(height - y1 - 1) },
     }
   })
 }
@@ -68,8 +68,8 @@ describe.each(Object.entries(spellings))('%s', (_, { generation, relative, write
   })
 
   test('keeps every box and click inside the picture', () => {
-    const random = randomFrom(7)
-    const wild = () => random(3000) - 1000
+    const { below } = randomOf(7)
+    const wild = () => below(3000) - 1000
     const outside = scenes(500).filter(({ original, processed }) => {
       const text = write(wild(), wild(), wild(), wild())
       return parseGrounding({ text, images: [{ original, processed }] }, { generation }).some((item) => {
@@ -163,12 +163,12 @@ describe('any text', () => {
   ]
 
   test('is read without an error, and its beginning gives the beginning', () => {
-    const random = randomFrom(99)
+    const { below } = randomOf(99)
     let found = 0
     for (let round = 0; round < 1000; round++) {
-      const text = Array.from({ length: 1 + random(30) }, () => pieces[random(pieces.length)]).join('')
+      const text = Array.from({ length: 1 + below(30) }, () => pieces[below(pieces.length)]).join('')
       const whole = parse(text)
-      const items = parse(text.slice(0, random(text.length)))
+      const items = parse(text.slice(0, below(text.length)))
       expect(items).toEqual(whole.slice(0, items.length))
       found += whole.length
     }

@@ -1,5 +1,5 @@
 import { grammarText, literal, renameRules, textBefore } from '../../../lib/output/gbnf'
-import { randomFrom } from '../grounding/random'
+import { randomOf } from '../../support/random'
 
 /** Follows rules of the kind that `textBefore` makes: nothing, a character and a rule, or any other character and a rule. */
 function follows(rules: Readonly<Record<string, string>>, start: string, text: string): boolean {
@@ -24,13 +24,11 @@ test.each(['</think>', '\n</parameter>', '</tool_call>', 'aab', 'abab', '✿RETU
     const rules = textBefore('free', marker)
     expect(Object.keys(rules)).toHaveLength([...marker].length)
     const letters = [...new Set(marker), 'x']
-    const random = randomFrom(9)
+    const { below } = randomOf(9)
     let with_ = 0
     for (let n = 0; n < 2000; n++) {
-      const parts = Array.from({ length: random(6) }, () =>
-        random(3) === 0
-          ? marker.slice(0, random(marker.length + 1))
-          : (letters[random(letters.length)] ?? ''),
+      const parts = Array.from({ length: below(6) }, () =>
+        below(3) === 0 ? marker.slice(0, below(marker.length + 1)) : (letters[below(letters.length)] ?? ''),
       )
       const text = parts.join('')
       if (text.includes(marker)) with_++

@@ -1,6 +1,7 @@
 /** JSON while it arrives: strict or as models spoil it, torn anywhere. */
 import { JsonReader } from '../../../lib/output/json'
-import { randomFrom } from '../grounding/random'
+import { randomOf } from '../../support/random'
+import type { Random } from '../../support/random'
 
 function read(pieces: readonly string[], watched?: string) {
   const reader = new JsonReader(watched)
@@ -21,30 +22,30 @@ function read(pieces: readonly string[], watched?: string) {
 const torn = (text: string) =>
   Array.from({ length: text.length + 1 }, (_, at) => [text.slice(0, at), text.slice(at)])
 
-function randomJson(random: (below: number) => number, depth = 3): unknown {
+function randomJson(below: Random['below'], depth = 3): unknown {
   const kinds = depth > 0 ? 8 : 6
   const text = () =>
     Array.from(
-      { length: random(5) },
-      () => ['a', '"', '\\', '\n', '是', '😀', ' ', '{', ']', '\u0001'][random(10)],
+      { length: below(5) },
+      () => ['a', '"', '\\', '\n', '是', '😀', ' ', '{', ']', '\u0001'][below(10)],
     ).join('')
-  switch (random(kinds)) {
+  switch (below(kinds)) {
     case 0:
       return null
     case 1:
-      return random(2) === 0
+      return below(2) === 0
     case 2:
-      return random(2000) - 1000
+      return below(2000) - 1000
     case 3:
-      return random(1e6) / 7 - 1e4
+      return below(1e6) / 7 - 1e4
     case 4:
     case 5:
       return text()
     case 6:
-      return Array.from({ length: random(4) }, () => randomJson(random, depth - 1))
+      return Array.from({ length: below(4) }, () => randomJson(below, depth - 1))
     default:
       return Object.fromEntries(
-        Array.from({ length: random(4) }, (_, index) => [`${text()}${index}`, randomJson(random, depth - 1)]),
+        Array.from({ length: below(4) }, (_, index) => [`${text()}${index}`, randomJson(below, depth - 1)]),
       )
   }
 }
@@ -72,8 +73,8 @@ function isBeginning(part: unknown, whole: unknown): boolean {
   return part === undefined || part === whole
 }
 
-const random = randomFrom(5)
-const samples = Array.from({ length: 60 }, () => randomJson(random))
+const { below } = randomOf(5)
+const samples = Array.from({ length: 60 }, () => randomJson(below))
 
 test.each(samples.map((value) => [JSON.stringify(value), value]))('%s, torn anywhere', (_, value) => {
   for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {

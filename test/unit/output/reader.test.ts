@@ -2,7 +2,7 @@
 import { AnswerReader } from '../../../lib/output/reader'
 import type { AnswerPiece, AnswerShape } from '../../../lib/output/reader'
 import type { KindOf } from '../../../lib/output/toolcalls'
-import { randomFrom } from '../grounding/random'
+import { randomOf } from '../../support/random'
 
 interface Call {
   name: string
@@ -286,13 +286,13 @@ test.each([
     ],
     ...['✿FUNCTION✿', ': ', '✿ARGS✿', '✿RESULT✿', '✿RETURN✿', 'days', '[', ']', 'x < y', '<', '✿', '是😀'],
   ]
-  const random = randomFrom(11)
+  const { below } = randomOf(11)
   for (let n = 0; n < 400; n++) {
-    const text = Array.from({ length: random(25) }, () => words[random(words.length)]).join('')
+    const text = Array.from({ length: below(25) }, () => words[below(words.length)]).join('')
     const whole = read(shape, [text])
     const pieces: string[] = []
     for (let at = 0; at < text.length;) {
-      const length = 1 + random(6)
+      const length = 1 + below(6)
       pieces.push(text.slice(at, at + length))
       at += length
     }
